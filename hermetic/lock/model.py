@@ -1,0 +1,124 @@
+"""The Lock: what a Spec resolves to, complete enough to build and to verify without a solve.
+
+A package is named by where it comes from and what it is: (channel, subdir, file name, digest) for conda,
+(index, project, file name, digest) for wheels. The address behind a channel's or an index's name belongs to
+the machine's configuration, so a mirror needs no new lock and no credential can slip in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hermetic.digest import key
+
+LOCK_VERSION = 1
+
+
+@dataclass(frozen=True, order=True)
+class CondaPackage:
+    """One locked conda archive, with what its repodata record says of it (CEP 36).
+
+    ``channel`` is a channel's name, or its URL where the spec named one by URL. ``size`` counts bytes,
+    ``timestamp`` milliseconds since 1970 (0: unknown). ``depends`` are MatchSpecs: the edges of the graph.
+    """
+
+    name: str
+    version: str
+    build: str
+    build_number: int
+    channel: str
+    subdir: str
+    file_name: str
+    size: int
+    sha256: str
+    md5: str = ""
+    depends: tuple[str, ...] = ()
+    constrains: tuple[str, ...] = ()
+    noarch: str = ""
+    license: str = ""
+    timestamp: int = 0
+    track_features: tuple[str, ...] = ()
+    python_site_packages_path: str = ""
+    purls: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ("main",)
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """Where a wheel that we built comes from: an sdist or a VCS checkout, pinned, and what built it.
+
+    ``url`` has no credentials; ``sha256`` is the sdist's digest, or empty for a VCS checkout, which
+    ``commit`` pins. ``build`` is the key of the locked build environment.
+    """
+
+    url: str = ""
+    file_name: str = ""
+    sha256: str = ""
+    commit: str = ""
+    subdirectory: str = ""
+    build: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Wheel:
+    """One locked wheel.
+
+    ``index`` is the name of the index that has the file: empty for the default one, the URL (without
+    credentials) of another, and empty too when ``url`` names the file directly. ``requires`` are the
+    normalised names of the packages, of either kind, that it needs in this lock.
+    """
+
+    name: str
+    version: str
+    file_name: str
+    size: int
+    sha256: str
+    index: str = ""
+    url: str = ""
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    origin: Origin | None = None
+    categories: tuple[str, ...] = ("main",)
+
+
+@dataclass(frozen=True)
+class PlatformLock:
+    """The packages of one platform: conda packages sorted by name, wheels sorted by name."""
+
+    platform: str
+    virtual_packages: tuple[str, ...]
+    conda: tuple[CondaPackage, ...] = ()
+    wheels: tuple[Wheel, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def key(self) -> str:
+        """Give the key: sha256 over everything that determines the output's bytes, and nothing else.
+
+        Digests stand for the archives; the channel is in it because conda-meta records it. Graph edges and
+        the like are what the archives say, so they are in the digests already.
+        """
+        return key(
+            "environment/1",
+            {
+                "platform": self.platform,
+                "conda": [[p.channel, p.subdir, p.file_name, p.sha256] for p in self.conda],
+                "wheels": [[w.file_name, w.sha256] for w in self.wheels],
+                "variables": dict(self.variables),
+            },
+        )
+
+    def python(self) -> CondaPackage | None:
+        """Give the platform's Python, if it has one."""
+        return next((package for package in self.conda if package.name == "python"), None)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A resolved Spec: the Spec's own canonical values (to tell drift without a solve) and each platform."""
+
+    spec: Mapping[str, Any]
+    platforms: Mapping[str, PlatformLock] = field(default_factory=dict)
+    exclude_newer: str = ""
+    version: int = LOCK_VERSION

@@ -1,0 +1,1 @@
+"""Outputs: what a build leaves for its user."""

@@ -1,0 +1,1 @@
+"""Plans: which keyed actions lead from a Lock to an output."""

@@ -1,0 +1,1 @@
+"""Realising a plan: sandboxed commands and the order of actions."""

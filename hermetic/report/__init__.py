@@ -1,0 +1,1 @@
+"""Locks, graphs and differences drawn as text."""

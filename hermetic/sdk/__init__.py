@@ -1,0 +1,1 @@
+"""The names that users of the Azure ML v1 SDK know, without a cloud behind them."""
