@@ -99,9 +99,16 @@ def current_platform() -> str:
     """Give the conda subdir of the running interpreter's machine."""
     system = {"linux": "linux", "darwin": "osx", "win32": "win"}.get(sys.platform)
     arch = machine().lower()
-    names = {("linux", "x86_64"): "linux-64", ("linux", "aarch64"): "linux-aarch64", ("linux", "ppc64le"): "linux-ppc64le",
-             ("linux", "s390x"): "linux-s390x", ("osx", "x86_64"): "osx-64", ("osx", "arm64"): "osx-arm64",
-             ("win", "amd64"): "win-64", ("win", "arm64"): "win-arm64"}  # fmt: skip
+    names = {
+        ("linux", "x86_64"): "linux-64",
+        ("linux", "aarch64"): "linux-aarch64",
+        ("linux", "ppc64le"): "linux-ppc64le",
+        ("linux", "s390x"): "linux-s390x",
+        ("osx", "x86_64"): "osx-64",
+        ("osx", "arm64"): "osx-arm64",
+        ("win", "amd64"): "win-64",
+        ("win", "arm64"): "win-arm64",
+    }
     try:
         return names[system or "", arch]
     except KeyError:

@@ -1,1 +1,52 @@
-"""The command line: one module per verb, no logic."""
+"""The command line: one module per verb, no logic.
+
+Start-up is felt by every user on every call, so nothing is imported here that a no-op does not need.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+
+def main() -> None:
+    """Run the command line with the process's arguments and end the process."""
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # the reader went away, as `hermetic tree | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if "rattler" in sys.modules:
+        os._exit(status)  # py-rattler's runtime threads race with the interpreter's tear-down and may crash it
+    sys.exit(status)
+
+
+def run(argv: list[str]) -> int:
+    """Run the command line with the given arguments and give its exit status."""
+    from hermetic.cli.parser import parse
+
+    try:
+        arguments = parse(argv)
+    except SystemExit as stop:  # argparse ends --help with 0 and a usage error with 2
+        return int(stop.code or 0)
+
+    from hermetic.cli.ui import UI
+
+    ui = UI(arguments)
+    try:
+        with ui:
+            status = arguments.run(arguments, ui)
+        return int(status or 0)
+    except KeyboardInterrupt:
+        ui.error_line("interrupted; nothing was left half-written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001  the last handler: every other error must become a message
+        return ui.fail(error)
