@@ -11,17 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TypeAlias
+from typing import Any
 
 from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError, Place
 from hermetic.lock import jsontext, shape
 from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Wheel
 from hermetic.lock.shape import Malformed
-from hermetic.platforms import VirtualPackage
 
 SCHEMA = "urn:hermetic:schema:lock-v1"
 """The name of the schema that a lockfile of version 1 follows; it is no address."""
@@ -52,10 +51,8 @@ def parse_lock(data: bytes | str, file: str = "lock", *, verify: bool = True) ->
             place=Place(file, jsontext.line_of(text, error.path)),
             remedy=error.remedy or _REMEDY,
         ) from None
-    except IntegrityError as error:
-        raise IntegrityError(
-            error.message, place=Place(file, jsontext.line_of(text, getattr(error, "path", ()))), remedy=error.remedy
-        ) from None
+    except _EditedError as error:
+        raise _EditedError(error.message, error.path, Place(file, jsontext.line_of(text, error.path))) from None
 
 
 def read_keys(path: Path | str) -> dict[str, str]:
@@ -67,15 +64,10 @@ def read_keys(path: Path | str) -> dict[str, str]:
     file = str(path)
     value = jsontext.parse(jsontext.decode(_read(path), file), file)
     try:
-        platforms = shape.mapping(shape.header(value).get("platforms", {}), ("platforms",))
-        return {
-            name: shape.digest(shape.mapping(content, ("platforms", name)).get("key"), ("platforms", name, "key"))
-            for name, content in platforms.items()
-        }
+        platforms = shape.mapping(shape.header(value).get("platforms", {}))
+        return {name: shape.digest(shape.mapping(content).get("key")) for name, content in platforms.items()}
     except Malformed as error:
-        raise LockFileError(
-            f"{jsontext.show(error.path)}: {error.message}", place=Place(file), remedy=_REMEDY
-        ) from None
+        raise LockFileError(error.message, place=Place(file), remedy=_REMEDY) from None
 
 
 def write_lock(lock: Lock, path: Path | str) -> None:
@@ -124,39 +116,34 @@ def lock_to_dict(lock: Lock) -> dict[str, Any]:
 
 def lock_from_dict(value: Any, *, verify: bool = True) -> Lock:
     """Read the JSON values of a lockfile. Raises Malformed for another shape, IntegrityError for an edit."""
-    head = shape.header(value)
-    shape.known(head, _LOCK_KEYS, ())
-    spec = shape.spec(shape.required(head, "spec", ()), ("spec",))
-    exclude_newer = shape.text(head.get("exclude_newer", ""), ("exclude_newer",))
-    spec_digest = shape.digest(shape.required(head, "spec_digest", ()), ("spec_digest",))
-    if verify and spec_digest != key("spec/1", spec):
-        raise edited("the spec in the lock does not match its digest", ("spec_digest",))
-    platforms = shape.mapping(shape.required(head, "platforms", ()), ("platforms",))
-    return Lock(
-        spec=spec,
-        platforms={
-            shape.platform(name, ("platforms",)): _platform_from_dict(
-                name, content, (spec_digest, exclude_newer) if verify else None
+    head = shape.record(shape.header(value), _LOCK, _LOCK_NEEDED)
+    spec, exclude_newer = head["spec"], head.get("exclude_newer", "")
+    bound = None
+    if verify:
+        bound = (head["spec_digest"], exclude_newer)
+        if head["spec_digest"] != key("spec/1", spec):
+            raise _EditedError(
+                "the spec in the lock does not match its digest: it was edited by hand or merged", ("spec_digest",)
             )
-            for name, content in sorted(platforms.items())
-        },
-        exclude_newer=exclude_newer,
-        version=head["lock_version"],
-    )
+    platforms = {}
+    for name, content in sorted(head["platforms"].items()):
+        try:
+            platforms[shape.platform(name)] = _platform_from_dict(name, content, bound)
+        except Malformed as error:
+            raise error.below("platforms", name) from None
+    return Lock(spec=spec, platforms=platforms, exclude_newer=exclude_newer, version=head["lock_version"])
 
 
-def edited(message: str, path: jsontext.Path) -> IntegrityError:
-    """Make the error for a lock whose digests do not match its content."""
-    error = IntegrityError(
-        f"{message}: it was edited by hand or merged",
-        remedy="restore it from version control, or write it anew with `hermetic lock` (old pins are kept)",
-    )
-    error.path = path  # type: ignore[attr-defined]  # where in the file; turned into a line by parse_lock
-    return error
+class _EditedError(IntegrityError):
+    """A lock's digests do not match its content; ``path`` is where in the file."""
 
-
-_LOCK_KEYS = frozenset({"$schema", "lock_version", "spec", "spec_digest", "exclude_newer", "platforms"})
-_PLATFORM_KEYS = frozenset({"key", "content", "virtual_packages", "conda", "wheels", "variables"})
+    def __init__(self, message: str, path: jsontext.Path, place: Place | None = None) -> None:
+        super().__init__(
+            message,
+            place=place,
+            remedy="restore it from version control, or write it anew with `hermetic lock` (old pins are kept)",
+        )
+        self.path = path
 
 
 def _platform_to_dict(platform: PlatformLock, spec_digest: str, exclude_newer: str) -> dict[str, Any]:
@@ -164,8 +151,8 @@ def _platform_to_dict(platform: PlatformLock, spec_digest: str, exclude_newer: s
         "key": platform.key(),
         "virtual_packages": list(platform.virtual_packages),
         "variables": dict(platform.variables),
-        "conda": {package.name: _fields_to_dict(package, _CONDA) for package in platform.conda},
-        "wheels": {wheel.name: _wheel_to_dict(wheel) for wheel in platform.wheels},
+        "conda": {package.name: _to_dict(package, _CONDA) for package in platform.conda},
+        "wheels": {wheel.name: _to_dict(wheel, _WHEEL) for wheel in platform.wheels},
     }
     for kind, packages in (("conda", platform.conda), ("wheels", platform.wheels)):
         if len(value[kind]) != len(packages):
@@ -176,32 +163,25 @@ def _platform_to_dict(platform: PlatformLock, spec_digest: str, exclude_newer: s
 
 
 def _platform_from_dict(name: str, value: Any, bound: tuple[str, str] | None) -> PlatformLock:
-    path: jsontext.Path = ("platforms", name)
-    value = shape.mapping(value, path)
-    shape.known(value, _PLATFORM_KEYS, path)
-    virtual = shape.texts(value.get("virtual_packages", []), (*path, "virtual_packages"))
-    for index, text in enumerate(virtual):
-        shape.checked(VirtualPackage.parse, text, (*path, "virtual_packages", index))
-    variables = shape.mapping(value.get("variables", {}), (*path, "variables"))
-    conda = shape.mapping(value.get("conda", {}), (*path, "conda"))
-    wheels = shape.mapping(value.get("wheels", {}), (*path, "wheels"))
+    found = shape.record(value, _PLATFORM, _PLATFORM_NEEDED)
     lock = PlatformLock(
         platform=name,
-        virtual_packages=virtual,
-        conda=tuple(
-            CondaPackage(**_fields_from_dict(conda[package], _CONDA, _CONDA_NEEDED, package, (*path, "conda", package)))
-            for package in sorted(conda)
-        ),
-        wheels=tuple(_wheel_from_dict(wheels[wheel], wheel, (*path, "wheels", wheel)) for wheel in sorted(wheels)),
-        variables=tuple((k, shape.text(v, (*path, "variables", k))) for k, v in sorted(variables.items())),
+        virtual_packages=found.get("virtual_packages", ()),
+        conda=found.get("conda", ()),
+        wheels=found.get("wheels", ()),
+        variables=found.get("variables", ()),
     )
-    stated = shape.digest(shape.required(value, "key", path), (*path, "key"))
-    content = shape.digest(shape.required(value, "content", path), (*path, "content"))
     if bound:
-        if stated != lock.key():
-            raise edited(f"the packages of {name} do not match their key", (*path, "key"))
-        if content != _content({k: v for k, v in value.items() if k != "content"}, *bound):
-            raise edited(f"the lock of {name} does not match its digest", (*path, "content"))
+        if found["key"] != lock.key():
+            raise _EditedError(
+                f"the packages of {name} do not match their key: they were edited by hand or merged",
+                ("platforms", name, "key"),
+            )
+        if found["content"] != _content({k: v for k, v in value.items() if k != "content"}, *bound):
+            raise _EditedError(
+                f"the lock of {name} does not match its digest: it was edited by hand or merged",
+                ("platforms", name, "content"),
+            )
     return lock
 
 
@@ -214,81 +194,90 @@ def _content(value: Mapping[str, Any], spec_digest: str, exclude_newer: str) -> 
     return key("lock-content/1", [spec_digest, exclude_newer, value])
 
 
-def _wheel_to_dict(wheel: Wheel) -> dict[str, Any]:
-    value = _fields_to_dict(wheel, _WHEEL)
-    if wheel.origin:
-        value["origin"] = _fields_to_dict(wheel.origin, _ORIGIN)
-    return value
-
-
-def _wheel_from_dict(value: Any, name: str, path: jsontext.Path) -> Wheel:
-    origin = None
-    if isinstance(value, dict) and "origin" in value:
-        value = dict(value)
-        origin = Origin(**_fields_from_dict(value.pop("origin"), _ORIGIN, frozenset(), None, (*path, "origin")))
-    return Wheel(**_fields_from_dict(value, _WHEEL, _WHEEL_NEEDED, name, path), origin=origin)
-
-
-_Reader: TypeAlias = Callable[[Any, jsontext.Path], Any]
-
-_READERS: dict[str, _Reader] = {
-    "str": shape.text,
-    "int": shape.count,
-    "tuple[str, ...]": shape.texts,
-}
-_SPECIAL: dict[str, _Reader] = {
-    "sha256": shape.digest,
-    "md5": shape.md5,
-    "channel": shape.address,
-    "index": shape.address,
-    "url": shape.address,
-    "subdir": shape.subdir,
-    "file_name": shape.file_name,
-}
-
-
-def _table(kind: type) -> dict[str, tuple[_Reader, Any]]:
-    """Give, for each field but the name, how it is read and its default (MISSING: it must be there)."""
-
-    def entry(field: Field[Any]) -> tuple[_Reader, Any]:
-        return _SPECIAL.get(field.name) or _READERS[str(field.type)], field.default
-
-    return {field.name: entry(field) for field in fields(kind) if field.name not in ("name", "origin")}
-
-
-_CONDA, _WHEEL, _ORIGIN = _table(CondaPackage), _table(Wheel), _table(Origin)
-_CONDA_NEEDED = frozenset(name for name, (_, default) in _CONDA.items() if default is MISSING)
-_WHEEL_NEEDED = frozenset(name for name, (_, default) in _WHEEL.items() if default is MISSING)
-
-
-def _fields_to_dict(package: Any, table: Mapping[str, tuple[_Reader, Any]]) -> dict[str, Any]:
+def _to_dict(package: Any, kind: _Kind) -> dict[str, Any]:
     value = {}
-    for name, (_, default) in table.items():
+    for name, default in kind.defaults.items():
         item = getattr(package, name)
         if item != default:
             value[name] = list(item) if isinstance(item, tuple) else item
+    if value.get("origin"):
+        value["origin"] = _to_dict(value["origin"], _ORIGIN)
     return value
 
 
-def _fields_from_dict(
-    value: Any,
-    table: Mapping[str, tuple[_Reader, Any]],
-    needed: frozenset[str],
-    name: str | None,
-    path: jsontext.Path,
-) -> dict[str, Any]:
-    value = shape.mapping(value, path)
-    if not needed <= value.keys():
-        raise Malformed((*path,), f"lacks {', '.join(sorted(needed - value.keys()))}")
-    found = {} if name is None else {"name": shape.name(name, path)}
-    for field, item in value.items():
-        try:
-            reader = table[field][0]
-        except KeyError:
-            shape.known(value, table.keys(), path)
-            raise
-        found[field] = reader(item, (*path, field))
-    return found
+@dataclass(frozen=True)
+class _Kind:
+    """How the fields of one kind of value are read, and what they are when the file leaves them out."""
+
+    make: Callable[..., Any]
+    readers: Mapping[str, shape.Reader]
+    defaults: Mapping[str, Any]
+    needed: frozenset[str]
+
+    @classmethod
+    def of(cls, make: type, **special: shape.Reader) -> _Kind:
+        """Make the table of a dataclass: a reader per type, other readers for the names that need more."""
+        by_type = {"str": shape.text, "int": shape.count, "tuple[str, ...]": shape.texts}
+        own = [field for field in fields(make) if field.name != "name"]  # the name is the key in the file
+        return cls(
+            make,
+            {field.name: special.get(field.name) or by_type[str(field.type)] for field in own},
+            {field.name: field.default for field in own},
+            frozenset(field.name for field in own if field.default is MISSING),
+        )
+
+    def read(self, value: Any) -> Any:
+        """Read one value that has no name."""
+        return self.make(**shape.record(value, self.readers, self.needed))
+
+    def read_named(self, value: Any) -> tuple[Any, ...]:
+        """Read an object of named values, sorted by name."""
+        found = []
+        for name, item in sorted(shape.mapping(value).items()):
+            try:
+                found.append(self.make(name=shape.name(name), **shape.record(item, self.readers, self.needed)))
+            except Malformed as error:
+                raise error.below(name) from None
+        return tuple(found)
+
+
+_CONDA = _Kind.of(
+    CondaPackage,
+    version=shape.word,
+    channel=shape.address,
+    subdir=shape.subdir,
+    file_name=shape.archive,
+    sha256=shape.digest,
+    md5=shape.md5,
+)
+_ORIGIN = _Kind.of(Origin, url=shape.address, file_name=shape.file_name, sha256=shape.digest)
+_WHEEL = _Kind.of(
+    Wheel,
+    version=shape.word,
+    file_name=shape.wheel,
+    sha256=shape.digest,
+    index=shape.address,
+    url=shape.address,
+    origin=_ORIGIN.read,
+)
+_PLATFORM: Mapping[str, shape.Reader] = {
+    "key": shape.digest,
+    "content": shape.digest,
+    "virtual_packages": shape.virtual_packages,
+    "variables": shape.variables,
+    "conda": _CONDA.read_named,
+    "wheels": _WHEEL.read_named,
+}
+_PLATFORM_NEEDED = frozenset({"key", "content"})
+_LOCK: Mapping[str, shape.Reader] = {
+    "$schema": shape.text,
+    "lock_version": shape.count,
+    "spec": shape.mapping,
+    "spec_digest": shape.digest,
+    "exclude_newer": shape.text,
+    "platforms": shape.mapping,
+}
+_LOCK_NEEDED = frozenset({"lock_version", "spec", "spec_digest", "platforms"})
 
 
 def _read(path: Path | str) -> bytes:

@@ -17,6 +17,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CONFLICT = re.compile(r"^(<<<<<<< |=======\r?$|>>>>>>> |\|\|\|\|\|\|\| )", re.MULTILINE)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _REMEDY = "restore the file from version control, or write it anew with `hermetic lock`"
 
 
@@ -43,7 +44,9 @@ def decode(data: bytes, file: str) -> str:
 def parse(text: str, file: str) -> Any:
     """Read JSON text. Raises LockFileError, with file and line, for all that is not strict JSON without floats."""
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+        if _HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         conflict = _CONFLICT.search(text)
         if conflict:
@@ -64,8 +67,11 @@ def parse(text: str, file: str) -> Any:
         ) from None
     except RecursionError:
         raise LockFileError("nested too deeply to be a lock", place=Place(file), remedy=_REMEDY) from None
+    except UnicodeEncodeError:
+        raise LockFileError("the file holds half a character (\\ud800)", place=Place(file), remedy=_REMEDY) from None
     except ValueError as error:
         raise LockFileError(f"not a lock: {error}", place=Place(file), remedy=_REMEDY) from None
+    return value
 
 
 def line_of(text: str, path: Path) -> int | None:
