@@ -79,10 +79,10 @@ class PipRequirement:
 
     @property
     def text(self) -> str:
-        """The requirement as PEP 508 text (an unnamed path stands as it is)."""
-        if not self.name:
-            return self.url
+        """The requirement as PEP 508 text (an unnamed URL or path stands as pip takes it: ``./path[extra]``)."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        if not self.name:
+            return f"{self.url}{extras}" + (f" ; {self.marker}" if self.marker else "")
         body = f" @ {self.url}" if self.url else self.specifier
         marker = (" ; " if self.url else "; ") + self.marker if self.marker else ""
         return f"{self.name}{extras}{body}{marker}"

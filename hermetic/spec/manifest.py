@@ -1,0 +1,242 @@
+"""``hermetic.toml``: the manifest in which a project declares its environments by name.
+
+Reading it parses TOML and nothing else, so a no-op pays for no solver and no YAML; ``load_environment`` reads
+the spec files that an environment names, and what it declares in place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from hermetic.errors import Place, SpecError, UsageError
+from hermetic.platforms import Accelerator, check_platform, check_system
+from hermetic.spec.load import LoadedSpec, load, merge
+from hermetic.spec.model import CondaRequirement, Spec
+from hermetic.spec.pep508 import Origin, normal_name
+from hermetic.spec.requirements_txt import Requirements, read_lines
+from hermetic.spec.toml_file import TomlFile, read_toml
+
+FILE_NAME = "hermetic.toml"
+DEFAULT = "default"
+
+_ENVIRONMENT = (
+    "from", "channels", "dependencies", "pip", "wheels", "platforms", "accelerator", "system", "variables", "base",
+    "source-builds", "extras", "groups", "categories", "lock",
+)  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One environment of a manifest: its name, the spec files that it is made from, and where its lock stands."""
+
+    name: str
+    files: tuple[Path, ...]
+    lock: Path
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A project's ``hermetic.toml``. ``channels`` maps channel names to addresses as they are written."""
+
+    path: Path
+    name: str
+    channels: Mapping[str, str]
+    environments: Mapping[str, Declared]
+    file: TomlFile
+
+    @property
+    def root(self) -> Path:
+        """The project's folder, which relative paths start from."""
+        return self.path.parent
+
+    def environment(self, name: str) -> Declared:
+        """Give an environment by name. Raises UsageError, with the names there are, for an unknown one."""
+        if name in self.environments:
+            return self.environments[name]
+        close = get_close_matches(name, self.environments, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(self.environments) or 'none'}"
+        raise UsageError(f"no environment {name!r}", place=Place(str(self.path)), remedy=hint)
+
+
+def find_manifest(start: Path) -> Path | None:
+    """Give the ``hermetic.toml`` of a folder or of the nearest folder above it."""
+    for folder in (start, *start.absolute().parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def load_manifest(path: Path | str) -> Manifest:
+    """Read a ``hermetic.toml`` (or the one in a folder). Raises SpecError with file, line and remedy."""
+    path = Path(path)
+    if path.is_dir():
+        path /= FILE_NAME
+    return read_manifest(read_toml(path))
+
+
+def read_manifest(file: TomlFile) -> Manifest:
+    """Check a parsed ``hermetic.toml`` and give what it declares."""
+    file.only(("project", "channels", "environments"))
+    file.only(("name",), "project")
+    name = file.text_at("project", "name") or ""
+    environments: dict[str, Declared] = {}
+    locks: dict[Path, str] = {}
+    for key in file.table("environments"):
+        if not _NAME.match(key):
+            raise file.error(
+                f"{key[:60]!r} is no name of an environment",
+                "use letters, digits, '-', '_' and '.'",
+                "environments",
+                key,
+            )
+        file.only(_ENVIRONMENT, "environments", key)
+        declared = _declared(file, key)
+        if other := locks.get(declared.lock):
+            raise file.error(
+                f"the environments {other} and {key} have one lock", "give each its own", "environments", key, "lock"
+            )
+        locks[declared.lock] = key
+        environments[key] = declared
+    channels = file.pairs_at("channels")
+    for channel, address in channels.items():
+        if not address.strip() or "::" in channel or any(c.isspace() for c in channel):
+            raise file.error(
+                f"the channel {channel[:60]!r} needs a name and an address",
+                'write name = "./folder"',
+                "channels",
+                channel,
+            )
+    return Manifest(file.path, name, channels, environments, file)
+
+
+def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequence[str] = ()) -> LoadedSpec:
+    """Give the Spec of one environment: what it declares in place, then what its files say.
+
+    ``platforms`` take the place of the declared ones. Raises SpecError and UsageError.
+    """
+    declared = manifest.environment(name)
+    inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,))
+    found = inline
+    if declared.files:
+        extras, groups, categories = (
+            manifest.file.texts_at("environments", name, key) for key in ("extras", "groups", "categories")
+        )
+        from_files = load(declared.files, extras=extras, groups=groups, categories=categories, root=manifest.root)
+        if inline.spec.platforms:
+            from_files = replace(from_files, spec=replace(from_files.spec, platforms=()))
+        found = replace(merge([inline, from_files]), name=name)
+    if platforms:
+        chosen = tuple(check_platform(platform) for platform in platforms)
+        found = replace(found, spec=replace(found.spec, platforms=chosen))
+    return found
+
+
+def _declared(file: TomlFile, name: str) -> Declared:
+    keys = ("environments", name)
+    root = file.path.parent
+    files = tuple(root / item for item in file.texts_at(*keys, "from"))
+    if not files:
+        for key in ("extras", "groups", "categories"):
+            if file.texts_at(*keys, key):
+                raise file.error(
+                    f"{key} choose among what 'from' names, which is empty", "add from = [...]", *keys, key
+                )
+    lock = file.text_at(*keys, "lock", default=f"lockfiles/{name}.lock.json")
+    if not lock.endswith(".json"):
+        raise file.error("a lock is a JSON file", f'write lock = "lockfiles/{name}.lock.json"', *keys, "lock")
+    return Declared(name, files, root / lock)
+
+
+def _inline(file: TomlFile, name: str) -> Spec:
+    keys = ("environments", name)
+    platforms = []
+    for item in file.texts_at(*keys, "platforms"):
+        with _placed(file.item_place(item, *keys, "platforms")):
+            platforms.append(check_platform(item))
+    accelerator = Accelerator()
+    if text := file.text_at(*keys, "accelerator"):
+        with _placed(file.place(*keys, "accelerator")):
+            accelerator = Accelerator.parse(text)
+    system = []
+    for item, version in file.pairs_at(*keys, "system").items():
+        with _placed(file.place(*keys, "system", item)):
+            system.append(check_system(item, version))
+    variables = file.pairs_at(*keys, "variables")
+    for item, value in variables.items():
+        if not _VARIABLE.match(item) or "\n" in value or "\0" in value:
+            raise file.error(
+                f"{item[:60]!r} is no variable of one line", "use letters, digits and _", *keys, "variables", item
+            )
+    requirements = _pip(file, keys)
+    spec = Spec(
+        channels=_channels(file, keys),
+        conda=_conda(file, keys),
+        pip=tuple(requirements.pip),
+        constraints=tuple(requirements.constraints),
+        options=requirements.options,
+        variables=tuple(variables.items()),
+        platforms=tuple(platforms),
+        accelerator=accelerator,
+        system=tuple(system),
+        base=file.text_at(*keys, "base"),
+    )
+    return replace(spec, source_builds=_source_builds(file, keys))
+
+
+def _channels(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for item in file.texts_at(*keys, "channels"):
+        from hermetic.spec.matchspec import channel_name
+
+        place = file.item_place(item, *keys, "channels")
+        name = channel_name(item, place)
+        if not name:
+            raise SpecError("a channel without a name", place=place, remedy="write its name or URL")
+        if name != "nodefaults" and name not in found:
+            found.append(name)
+    return tuple(found)
+
+
+def _conda(file: TomlFile, keys: tuple[str, ...]) -> tuple[CondaRequirement, ...]:
+    items = file.texts_at(*keys, "dependencies")
+    if not items:
+        return ()
+    from hermetic.spec.matchspec import canonical_match
+
+    return tuple(canonical_match(item, file.item_place(item, *keys, "dependencies")) for item in items)
+
+
+def _pip(file: TomlFile, keys: tuple[str, ...]) -> Requirements:
+    lines = [
+        (item, Origin(file.item_place(item, *keys, key)))
+        for key in ("pip", "wheels")
+        for item in file.texts_at(*keys, key)
+    ]
+    for item in file.texts_at(*keys, "wheels"):
+        if not item.split("#", maxsplit=1)[0].endswith(".whl"):
+            raise SpecError(
+                f"{item[:120]!r} is no wheel",
+                place=file.item_place(item, *keys, "wheels"),
+                remedy="name a .whl file, relative to this file",
+            )
+    return read_lines(iter(lines), file.path, file.path.parent)
+
+
+def _source_builds(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(item if item == ":all:" else normal_name(item) for item in file.texts_at(*keys, "source-builds"))
+
+
+@contextmanager
+def _placed(place: Place) -> Iterator[None]:
+    """Give an error that knows no place its place in the manifest."""
+    try:
+        yield
+    except UsageError as error:
+        raise SpecError(error.message, place=place, remedy=error.remedy) from None
