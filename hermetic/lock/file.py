@@ -96,7 +96,7 @@ def format_lock(lock: Lock) -> str:
     except Malformed as error:
         raise ValueError(f"{jsontext.show(error.path)}: {error.message}") from None
     if again != lock:
-        raise ValueError("the lock changes when it is written: packages and variables must be sorted by name")
+        raise ValueError("the lock changes when it is written and read: a platform stands under a name not its own")
     return pretty_json(value)
 
 

@@ -93,6 +93,11 @@ class PlatformLock:
     wheels: tuple[Wheel, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        for packages in ("conda", "wheels"):
+            object.__setattr__(self, packages, tuple(sorted(getattr(self, packages), key=lambda p: str(p.name))))
+        object.__setattr__(self, "variables", tuple(sorted(self.variables)))
+
     def key(self) -> str:
         """Give the key: sha256 over everything that determines the output's bytes, and nothing else.
 
