@@ -64,11 +64,15 @@ class _Version(argparse.Action):
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every verb has."""
     group = parser.add_argument_group("options of every verb")
-    group.add_argument("--project", "-C", metavar="DIR", default=None, help="the project's folder (default: found upwards)")
+    group.add_argument(
+        "--project", "-C", metavar="DIR", default=None, help="the project's folder (default: found upwards)"
+    )
     group.add_argument("--offline", action="store_true", help="use nothing but the store and the caches")
     group.add_argument("--json", action="store_true", help="print the result as one JSON document")
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="print more; with an internal error, its traceback")
+    group.add_argument(
+        "-v", "--verbose", action="count", default=0, help="print more; with an internal error, its traceback"
+    )
     group.add_argument("--no-progress", action="store_true", help="draw no progress bars")
 
 

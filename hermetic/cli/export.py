@@ -1,0 +1,44 @@
+"""Write a lock in another format, for other tools. Full addresses are written; hermetic's own lock has none."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermetic.cli.ui import UI
+
+FORMATS = ("conda-lock", "explicit", "requirements", "pylock", "environment", "pixi")
+
+EXAMPLES = """\
+examples:
+  hermetic export --format conda-lock -o conda-lock.yml
+  hermetic export --format explicit --platform linux-64 > explicit.txt
+  hermetic export --format requirements > requirements.txt"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", nargs="?", default=None, help="the environment (default: the only one)")
+    parser.add_argument("--format", "-f", choices=FORMATS, required=True, help="the format: %(choices)s")
+    parser.add_argument(
+        "--platform",
+        metavar="P",
+        default=None,
+        help="the platform, for formats that hold one (default: this machine's)",
+    )
+    parser.add_argument(
+        "--output", "-o", metavar="FILE", default=None, help="the file to write (default: standard output)"
+    )
+
+
+def run(arguments: argparse.Namespace, ui: UI) -> int:
+    """Export."""
+    from hermetic.project.exchange import export_lock
+
+    text = export_lock(arguments.project, arguments.name, arguments.format, arguments.platform, arguments.output)
+    if arguments.output:
+        ui.result(f"wrote {arguments.output}", {"file": arguments.output, "format": arguments.format})
+    else:
+        ui.output(text)
+    return 0

@@ -1,0 +1,96 @@
+"""Building an environment of a project on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hermetic.errors import DriftError, Place, UsageError
+from hermetic.events import SILENT, Reporter
+from hermetic.lock.file import read_lock
+from hermetic.lock.model import Lock, PlatformLock
+from hermetic.platforms import current_platform
+from hermetic.project.checking import findings_of
+from hermetic.project.locking import lock_declaration
+from hermetic.project.memo import write_memo
+from hermetic.project.noop import question
+from hermetic.project.project import Declaration, Project, open_project
+
+
+def build_environment(
+    start: str | None,
+    name: str | None,
+    *,
+    prefix: str | None = None,
+    locked: bool = False,
+    link_scripts: str = "refuse",
+    link_mode: str = "auto",
+    jobs: int | None = None,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+) -> dict[str, Any]:
+    """Build an environment, locking it first where the lock is missing or stale; give what was built as JSON values.
+
+    With ``locked`` a missing or stale lock raises DriftError instead.
+    """
+    from hermetic.outputs.prefix import build_prefix
+    from hermetic.store import Store
+
+    project = open_project(start)
+    chosen = project.choose(name)
+    declaration = project.declaration(chosen)
+    lock = fitting_lock(project, declaration, locked=locked, offline=offline, reporter=reporter)
+    platform = platform_lock(lock, declaration)
+    target = Path(prefix).absolute() if prefix else project.layout.prefix(chosen)
+    config = project.config(offline=offline)
+    result = build_prefix(
+        platform,
+        target,
+        store=Store.open(config.store),
+        config=config,
+        reporter=reporter,
+        offline=offline,
+        link_scripts=link_scripts,
+        link_mode=link_mode,
+        jobs=jobs,
+    )
+    answer = {"name": chosen, "prefix": str(target), "key": platform.key(), "platform": platform.platform}
+    files = [project.layout.manifest, *declaration.files, declaration.lock_path]
+    write_memo(project.layout.memo("build", name or ""), files, answer, question(name, prefix))
+    packages = f"{len(platform.conda)} conda packages, {len(platform.wheels)} wheels"
+    text = (
+        f"{chosen}: built {target} ({packages})"
+        if result.changed
+        else f"{chosen}: nothing to do, {target} is up to date"
+    )
+    return {**answer, "changed": result.changed, "text": text}
+
+
+def fitting_lock(
+    project: Project, declaration: Declaration, *, locked: bool, offline: bool, reporter: Reporter
+) -> Lock:
+    """Give the lock of what is declared now, made or mended first unless ``locked`` forbids it."""
+    findings = findings_of(declaration.spec, declaration.lock_path)
+    lacking = not findings and current_platform() not in read_lock(declaration.lock_path).platforms
+    if not findings and not (lacking and not declaration.spec.platforms):
+        return read_lock(declaration.lock_path)
+    if locked:
+        what = "; ".join(finding.message for finding in findings) or f"it has no {current_platform()}"
+        raise DriftError(
+            f"the lock of {declaration.name} does not fit: {what}",
+            place=Place(str(declaration.lock_path)),
+            remedy="run 'hermetic lock' and commit the lock",
+        )
+    return lock_declaration(project, declaration, offline=offline, reporter=reporter).lock
+
+
+def platform_lock(lock: Lock, declaration: Declaration, platform: str | None = None) -> PlatformLock:
+    """Give one platform's part of a lock (default: this machine's). Raises UsageError if it has none."""
+    wanted = platform or current_platform()
+    if wanted not in lock.platforms:
+        raise UsageError(
+            f"{declaration.name} is locked for {', '.join(lock.platforms)}, not for {wanted}",
+            place=Place(str(declaration.lock_path)),
+            remedy=f"add {wanted} to its platforms and run 'hermetic lock'",
+        )
+    return lock.platforms[wanted]

@@ -1,0 +1,59 @@
+"""Checking locks against their specs: from the files alone, without network or solver, in a blink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermetic.project.layout import find_project
+from hermetic.project.memo import read_memo, write_memo
+
+if TYPE_CHECKING:
+    from hermetic.lock.check import Finding
+
+
+@dataclass(frozen=True)
+class LockCheck:
+    """What checking one environment's lock found; nothing means that the lock fits its spec."""
+
+    name: str
+    path: str
+    findings: tuple[Finding, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the check as JSON values."""
+        return {"name": self.name, "path": self.path, "findings": [finding.to_dict() for finding in self.findings]}
+
+
+def check_locks(start: str | None, names: Sequence[str] = (), platforms: Sequence[str] = ()) -> list[LockCheck]:
+    """Check the locks of a project's environments (default: all)."""
+    layout = find_project(start)
+    memo_path = layout.memo("check", "all")
+    question = {"names": list(names), "platforms": list(platforms)}
+    if memo := read_memo(memo_path, question):
+        return [LockCheck(name, path) for name, path in memo["checks"]]
+
+    from hermetic.project.project import open_project
+
+    project = open_project(start)
+    chosen = [project.choose(name) for name in names] or list(project.names)
+    checks, files = [], [layout.manifest]
+    for name in chosen:
+        declaration = project.declaration(name, platforms=platforms)
+        files += [*declaration.files, declaration.lock_path]
+        checks.append(LockCheck(name, str(declaration.lock_path), findings_of(declaration.spec, declaration.lock_path)))
+    if not any(check.findings for check in checks):
+        write_memo(memo_path, files, {"checks": [[check.name, check.path] for check in checks]}, question)
+    return checks
+
+
+def findings_of(spec: Any, lock_path: Path) -> tuple[Finding, ...]:
+    """Give what is wrong with the lock of a Spec. Raises LockFileError and IntegrityError for a damaged lock."""
+    from hermetic.lock.check import Finding, check
+    from hermetic.lock.file import read_lock
+
+    if not lock_path.exists():
+        return (Finding("missing", "there is no lock yet", remedy="make it with 'hermetic lock'"),)
+    return tuple(check(spec, read_lock(lock_path)))

@@ -1,0 +1,65 @@
+"""Where a project keeps things: pure paths, imported on every call, so nothing heavy is imported here.
+
+A project is a folder with a ``hermetic.toml``, or, without one, a folder with a spec file, which then
+declares the one environment ``default``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermetic.errors import UsageError
+
+MANIFEST = "hermetic.toml"
+STATE = ".hermetic"
+DEFAULT = "default"
+SPEC_FILES = ("environment.yml", "environment.yaml", "conda.yaml", "conda.yml", "requirements.txt", "pyproject.toml")
+"""Spec files that make a folder a project, best first."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A project's folder and the paths in it. ``spec_file`` is set where there is no manifest."""
+
+    root: Path
+    spec_file: Path | None = None
+
+    @property
+    def manifest(self) -> Path:
+        """The path of ``hermetic.toml``, whether it exists or not."""
+        return self.root / MANIFEST
+
+    def lock(self, name: str) -> Path:
+        """Give the default path of an environment's lockfile (a manifest may name another)."""
+        return self.root / "lockfiles" / f"{name}.lock.json"
+
+    def prefix(self, name: str) -> Path:
+        """Give the path where an environment is built unless another is asked for."""
+        return self.root / STATE / "envs" / name
+
+    def memo(self, kind: str, name: str) -> Path:
+        """Give the path of the memo that makes a no-op instant."""
+        return self.root / STATE / "memo" / f"{kind}-{name}.json"
+
+
+def find_project(start: str | os.PathLike[str] | None = None) -> Layout:
+    """Find the project that ``start`` (default: the working folder) is in.
+
+    An explicitly given folder is not searched upwards. Raises UsageError where there is none.
+    """
+    here = Path(start or os.getcwd()).absolute()  # noqa: PTH109  cheaper than Path.cwd() and the same
+    if start is not None and not here.is_dir():
+        raise UsageError(f"{start} is no folder", remedy="give the folder that holds the project")
+    folders = [here] if start is not None else [here, *here.parents]
+    for folder in folders:
+        if (folder / MANIFEST).is_file():
+            return Layout(folder)
+    for name in SPEC_FILES:
+        if (here / name).is_file():
+            return Layout(here, here / name)
+    raise UsageError(
+        f"no {MANIFEST} in {here}{'' if start is not None else ' or above'}, and no spec file ({', '.join(SPEC_FILES)})",
+        remedy="start a project with 'hermetic init', or give its folder with -C",
+    )

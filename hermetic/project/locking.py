@@ -1,0 +1,141 @@
+"""Locking a project's environments: resolve, keep old pins, write, and tell what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hermetic.errors import IntegrityError, LockFileError, UsageError
+from hermetic.events import SILENT, Reporter, task
+from hermetic.lock.diff import LockDiff, diff
+from hermetic.lock.file import read_lock, write_lock
+from hermetic.lock.model import Lock
+from hermetic.platforms import check_platform, current_platform
+from hermetic.project.project import Declaration, Project, open_project
+
+
+@dataclass(frozen=True)
+class LockOutcome:
+    """What locking one environment came to. ``moves`` says how the packages differ from the lock before."""
+
+    name: str
+    path: Path
+    lock: Lock
+    moves: LockDiff
+    first: bool
+    """Whether there was no lock before."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the outcome as JSON values."""
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "first": self.first,
+            "platforms": {
+                name: {"key": platform.key(), "conda": len(platform.conda), "wheels": len(platform.wheels)}
+                for name, platform in self.lock.platforms.items()
+            },
+            "moves": self.moves.to_dict(),
+        }
+
+
+def lock_environments(
+    start: str | None,
+    names: Sequence[str] = (),
+    *,
+    platforms: Sequence[str] = (),
+    update: Sequence[str] | None = None,
+    exclude_newer: str | None = None,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+) -> list[LockOutcome]:
+    """Lock environments of a project (default: all). A failure leaves the locks that stand untouched."""
+    project = open_project(start)
+    chosen = [project.choose(name) for name in names] or list(project.names)
+    if not chosen:
+        project.choose(None)
+    outcomes = [
+        lock_declaration(
+            project,
+            project.declaration(name, platforms=[check_platform(platform) for platform in platforms]),
+            update=update,
+            exclude_newer=exclude_newer,
+            offline=offline,
+            reporter=reporter,
+            write=False,
+        )
+        for name in chosen
+    ]
+    for outcome in outcomes:  # all are solved before one is written: an unsatisfiable one changes nothing
+        write_lock(outcome.lock, outcome.path)
+    return outcomes
+
+
+def lock_declaration(
+    project: Project,
+    declaration: Declaration,
+    *,
+    update: Sequence[str] | None = None,
+    exclude_newer: str | None = None,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+    write: bool = True,
+) -> LockOutcome:
+    """Resolve what an environment declares, and write its lockfile unless told not to."""
+    from hermetic.lock.resolve import resolve
+    from hermetic.store import Store
+    from hermetic.store.index import remember_addresses
+
+    for warning in declaration.warnings:
+        reporter.warn(warning)
+    previous = previous_lock(declaration.lock_path, reporter)
+    if update and update != ["*"]:
+        _refuse_unknown(update, previous)
+    config = project.config(offline=offline)
+    store = Store.open(config.store)
+    spec = declaration.spec
+    if not spec.platforms:  # none declared: those that are locked already, so that a colleague's lock keeps its own
+        spec = replace(spec, platforms=tuple(previous.platforms) if previous else (current_platform(),))
+    with task(reporter, f"lock {declaration.name}", f"locking {declaration.name}"):
+        resolution = resolve(
+            spec,
+            config=config,
+            previous=previous,
+            update=update,
+            exclude_newer=exclude_newer,
+            offline=offline,
+            reporter=reporter,
+            root=project.layout.root,
+        )
+    remember_addresses(store, resolution.addresses)
+    lock = resolution.lock
+    if write:
+        write_lock(lock, declaration.lock_path)
+    return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None)
+
+
+def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
+    """Read the lock that stands, to take its pins as preferences; a damaged one counts as none, with a warning."""
+    if not path.exists():
+        return None
+    try:
+        return read_lock(path)
+    except IntegrityError as error:
+        reporter.warn(f"{error.place}: {error.message}; its pins are kept where they still fit")
+        return read_lock(path, verify=False)
+    except LockFileError as error:
+        reporter.warn(f"{error.place}: {error.message}; it is made anew, and its pins are lost")
+        return None
+
+
+def _refuse_unknown(update: Sequence[str], previous: Lock | None) -> None:
+    locked = {
+        package.name
+        for platform in (previous.platforms.values() if previous else ())
+        for package in (*platform.conda, *platform.wheels)
+    }
+    for name in update:
+        if name not in locked:
+            raise UsageError(f"{name!r} is not in the lock", remedy="see what is with 'hermetic tree'")

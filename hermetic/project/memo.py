@@ -1,0 +1,85 @@
+"""Memos: what lets a no-op end before a lock is parsed or a solver imported.
+
+A memo holds the fingerprints of every file that a result depends on. While they are the same, the result
+is. A file's fingerprint is its size and time stamps, believed only when the file is older than the memo
+(a file written in the memo's own instant may change without its stamp changing, as git's "racy" entries),
+and its content's digest, read when the stamps differ. A memo is a hint for this machine: losing it costs
+time, and a wrong file in its place is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+FORMAT = 2
+_SETTLED_NS = 50_000_000  # clocks of file systems tick in up to 10 ms; a stamp this much older than "now" is settled
+
+
+def write_memo(path: Path, files: Iterable[Path], result: Mapping[str, Any], question: Mapping[str, Any]) -> None:
+    """Remember ``result`` as the answer to ``question`` while all ``files`` stay as they are now."""
+    entries = [_fingerprint(file) for file in sorted({*map(os.fspath, files)})]
+    document = {"format": FORMAT, "question": question, "files": entries, "result": result}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".memo-")
+    with os.fdopen(handle, "w") as file:
+        json.dump(document, file)
+    os.replace(temporary, path)  # noqa: PTH105  the pathlib form imports nothing more, but this is the hot module
+
+
+def read_memo(path: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give the remembered result, or None if there is none or one of its files has changed."""
+    try:
+        with path.open() as file:
+            document = json.load(file)
+        if document["format"] != FORMAT or document["question"] != question:
+            return None
+        stale_stamp = False
+        for name, size, stamp, digest in document["files"]:
+            now = _stamp_now(name, size)
+            if now is None or (now != stamp and not _same_content(name, digest)):
+                return None
+            stale_stamp = stale_stamp or now != stamp
+        result: dict[str, Any] = document["result"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if stale_stamp:  # touched, not changed: so that the next call need not read it again
+        write_memo(path, [Path(entry[0]) for entry in document["files"]], result, question)
+    return result
+
+
+def _fingerprint(path: str) -> list[Any]:
+    """Give [path, size, stamp, digest]; the stamp is 0, never equal, for a file written just now."""
+    import time
+
+    from hermetic.digest import quick_file
+
+    try:
+        status = os.stat(path)  # noqa: PTH116  as above
+    except FileNotFoundError:
+        return [path, -1, -1, ""]
+    settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS
+    return [path, status.st_size, _stamp(status) if settled else 0, quick_file(path)]
+
+
+def _stamp(status: os.stat_result) -> int:
+    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+
+
+def _stamp_now(path: str, size: int) -> int | None:
+    """Give a file's stamp, or None if its size tells already that it has changed; -1 is the stamp of no file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  as above
+    except OSError:
+        return -1 if size == -1 else None
+    return _stamp(status) if status.st_size == size else None
+
+
+def _same_content(path: str, digest: str) -> bool:
+    from hermetic.digest import quick_file
+
+    return quick_file(path) == digest

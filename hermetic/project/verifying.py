@@ -1,0 +1,67 @@
+"""Proving a built environment against its lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermetic.errors import UsageError
+from hermetic.events import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from hermetic.outputs.prefix.verify import Finding
+
+
+@dataclass(frozen=True)
+class PrefixCheck:
+    """What verifying a prefix found; nothing means that it is what its lock says, file by file."""
+
+    name: str
+    prefix: str
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the check as JSON values."""
+        return {"name": self.name, "prefix": self.prefix, "findings": [finding.to_dict() for finding in self.findings]}
+
+
+def verify_environment(
+    start: str | None,
+    target: str | None,
+    name: str | None = None,
+    *,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+) -> PrefixCheck:
+    """Verify an environment of a project, or a folder against the lock of one (``name``)."""
+    from hermetic.lock.file import read_lock
+    from hermetic.outputs.prefix import verify_prefix
+    from hermetic.project.building import platform_lock
+    from hermetic.project.project import open_project
+    from hermetic.store import Store
+
+    project = open_project(start)
+    folder = None
+    if target is not None and ("/" in target or target not in project.names):
+        folder = Path(target)
+        if not folder.is_dir():
+            raise UsageError(
+                f"{target!r} is neither an environment of this project nor a folder",
+                remedy=f"there are: {', '.join(project.names)}",
+            )
+    chosen = project.choose(name if folder else target or name)
+    prefix = (folder or project.layout.prefix(chosen)).absolute()
+    if not prefix.is_dir():
+        raise UsageError(f"{chosen} is not built in {prefix}", remedy=f"build it with 'hermetic build {chosen}'")
+    declaration = project.declaration(chosen)
+    config = project.config(offline=offline)
+    findings = verify_prefix(
+        prefix,
+        platform_lock(read_lock(declaration.lock_path), declaration),
+        store=Store.open(config.store),
+        config=config,
+        reporter=reporter,
+        offline=offline,
+    )
+    return PrefixCheck(chosen, str(prefix), tuple(findings))
