@@ -22,7 +22,7 @@ Node: TypeAlias = tuple[str, str]
 """A package of a graph: its kind (``conda``, ``pip``) and its name."""
 
 _NAME = re.compile(r"(?:.*::)?\s*([^\s=<>!~\[;]+)")
-_PIP_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_PROJECT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?=[\[<>=!~;@(,]|\Z)")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,12 @@ def match_name(match: str) -> str:
     """Give the name that a MatchSpec is about."""
     found = _NAME.match(match)
     return found[1] if found else match
+
+
+def project_name(requirement: str) -> str:
+    """Give the normalised name that a PEP 508 requirement is about; nothing for a bare path or URL."""
+    found = _PROJECT.match(requirement)
+    return normal_name(found[1]) if found else ""
 
 
 def graph(lock: PlatformLock, spec: Mapping[str, Any] | None = None) -> Graph:
@@ -248,8 +254,7 @@ def _asked(
     files = {wheel.url.rpartition("/")[2] or wheel.file_name: ("pip", wheel.name) for wheel in lock.wheels}
     for requirement in _holding(spec.get("pip", ()), lock.platform):
         text = str(requirement.get("requirement", ""))
-        name = _PIP_NAME.match(text)
-        at = files.get(text.rpartition("/")[2]) or (by_project.get(normal_name(name[1])) if name else None)
+        at = files.get(text.rpartition("/")[2]) or by_project.get(project_name(text))
         if at:
             found.setdefault(at, text)
     return list(found.items())
