@@ -19,8 +19,8 @@ from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import PLATFORMS, check_platform
 from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, Spec
-from hermetic.spec.pep508 import Origin, path_prefix
-from hermetic.spec.requirements_txt import Requirements, pip_path, read_lines
+from hermetic.spec.pep508 import Origin, local_path, path_prefix
+from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.selectors import comment_selector, key_selector
 from hermetic.spec.text import read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
@@ -43,6 +43,7 @@ class EnvironmentFile:
     name: str = ""
     files: list[Path] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
 
 
 def read_environment_yml(path: Path, *, root: Path | None = None) -> EnvironmentFile:
@@ -71,6 +72,7 @@ class _Reader:
         self.conda: list[CondaRequirement] = []
         self.pip_lines: list[tuple[str, Origin]] = []
         self.warnings: list[str] = []
+        self.places: dict[str, Place] = {}
 
     def place(self, node: Node) -> Place:
         return Place(str(self.path), node.line)
@@ -109,7 +111,9 @@ class _Reader:
         )
         name = self.word(values["name"], "name") if "name" in values else ""
         files = [self.path, *requirements.files]
-        return EnvironmentFile(spec, name, files, [*self.warnings, *requirements.warnings])
+        if requirements.index_place:
+            self.places["index"] = requirements.index_place
+        return EnvironmentFile(spec, name, files, [*self.warnings, *requirements.warnings], self.places)
 
     def items(self, node: Node | None, name: str) -> list[Node]:
         """Give a key's list; a key without a value is an empty list, as conda takes it."""
@@ -189,7 +193,7 @@ class _Reader:
                 )
             name = channel_name(text, self.place(item))
             if name.startswith("."):
-                name = pip_path(name, Origin(prefix=self.prefix))
+                name = local_path(name, Origin(prefix=self.prefix))
             if name != _NODEFAULTS and name not in found:
                 found.append(name)
         return tuple(found)
@@ -219,6 +223,7 @@ class _Reader:
                 raise self.error(f"the variable {name} has more than one line", value, "write it in one line")
             self.unselected(value, "variables")
             found.append((name, value.text))
+            self.places[f"variable {name}"] = self.place(key)
         return tuple(found)
 
     def read_category(self, node: Node | None) -> str:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from hermetic.errors import Place, SpecError
 from hermetic.platforms import Accelerator, check_platform
+from hermetic.spec.explicit import is_explicit
 from hermetic.spec.model import MAIN, PipOptions, Spec
+from hermetic.spec.text import read_text
 
 _T = TypeVar("_T")
+
+_YAML = re.compile(r"^(?:dependencies|channels)\s*:", re.MULTILINE)
+_LOCK = re.compile(r"^(?:package|packages|environments)\s*:", re.MULTILINE)
+_REFUSED = {
+    "pipfile": "write its requirements with 'pipenv requirements > requirements.txt'",
+    "setup.py": "list the dependencies in pyproject.toml, [project]",
+    "setup.cfg": "list the dependencies in pyproject.toml, [project]",
+    "poetry.lock": "write a requirements file with 'poetry export'",
+    "uv.lock": "write a requirements file with 'uv export'",
+    "meta.yaml": "list the requirements in an environment.yml",
+    "hermetic.toml": "it is the manifest: run hermetic in its folder, or name it with -C",
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,8 @@ class LoadedSpec:
     name: str = ""
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    """Where each variable stands (by ``variable NAME``) and the package index (``index``), for messages."""
 
 
 def load_spec(
@@ -56,6 +73,13 @@ def load(
     if not files:
         raise SpecError("no spec file", remedy="name an environment.yml, requirements.txt or pyproject.toml")
     paths = [Path(file) for file in files]
+    if extras or groups:
+        if not any(path.suffix == ".toml" for path in paths):
+            raise SpecError(
+                "extras and groups choose among those of a pyproject.toml, and none is named",
+                place=Place(str(paths[0])),
+                remedy="name pyproject.toml as a spec file, or leave them out",
+            )
     root = root or _folder(paths[0])
     loaded = [_read(path, root, tuple(extras), tuple(groups)) for path in paths]
     merged = merge(loaded)
@@ -78,91 +102,132 @@ def _folder(path: Path) -> Path:
 
 def _read(path: Path, root: Path, extras: tuple[str, ...], groups: tuple[str, ...]) -> LoadedSpec:
     """Read one file as what it is: its name decides, else its content."""
-    if path.is_dir():
-        raise SpecError("this is a folder", place=Place(str(path)), remedy="name a spec file in it")
     name = path.name.lower()
-    if name == "pyproject.toml":
-        raise SpecError(f"not yet {extras} {groups}", place=Place(str(path)))
-    if name.endswith((".yml", ".yaml")):
-        from hermetic.spec.environment_yml import read_environment_yml
+    if path.is_dir() or name == "azureml_environment.json":
+        return _read_folder(path if path.is_dir() else path.parent, root)
+    if name in _REFUSED:
+        raise SpecError(f"{path.name} is no spec that hermetic reads", place=Place(str(path)), remedy=_REFUSED[name])
+    if name.endswith(".toml"):
+        from hermetic.spec.pep508 import path_prefix
+        from hermetic.spec.pyproject import read_pyproject
 
-        found = read_environment_yml(path, root=root)
-        return LoadedSpec(found.spec, found.name, tuple(found.files), tuple(found.warnings))
+        project = read_pyproject(path, extras=extras, groups=groups, prefix=path_prefix(path, root))
+        return LoadedSpec(project.spec, project.name, (path,), project.warnings)
+    text = read_text(path)
+    if name.endswith((".yml", ".yaml")) or (not name.endswith((".txt", ".in")) and _YAML.search(text)):
+        if _LOCK.search(text):
+            raise SpecError("this is a lock, not a spec", place=Place(str(path)), remedy="use 'hermetic import'")
+        from hermetic.spec.environment_yml import parse_environment_yml
+
+        found = parse_environment_yml(text, path, root=root)
+        return LoadedSpec(found.spec, found.name, tuple(found.files), tuple(found.warnings), found.places)
+    if name.endswith(".json"):
+        raise SpecError("a JSON file is no spec", place=Place(str(path)), remedy="a lock is read by 'hermetic import'")
+    if is_explicit(text):
+        from hermetic.spec.explicit import parse_explicit
+
+        return LoadedSpec(parse_explicit(text, path, root=root), "", (path,))
     from hermetic.spec.requirements_txt import read_requirements
 
     requirements = read_requirements(path, root=root)
     spec = Spec(pip=tuple(requirements.pip), constraints=tuple(requirements.constraints), options=requirements.options)
-    return LoadedSpec(spec, "", tuple(requirements.files), tuple(requirements.warnings))
+    places = {"index": requirements.index_place} if requirements.index_place else {}
+    return LoadedSpec(spec, "", tuple(requirements.files), tuple(requirements.warnings), places)
+
+
+def _read_folder(path: Path, root: Path) -> LoadedSpec:
+    """Read a folder that is a spec: an Azure ML environment directory, or an existing conda environment."""
+    if (path / "azureml_environment.json").is_file():
+        from hermetic.spec.azureml import read_azureml
+
+        azure = read_azureml(path, root=root)
+        return LoadedSpec(azure.spec, azure.name, azure.files, azure.warnings)
+    if (path / "conda-meta").is_dir():
+        from hermetic.spec.existing import read_prefix
+
+        existing = read_prefix(path)
+        return LoadedSpec(existing.spec, existing.name, existing.files, existing.warnings)
+    raise SpecError(
+        "this folder is neither an Azure ML environment nor a conda environment",
+        place=Place(str(path)),
+        remedy="name a spec file: environment.yml, requirements.txt or pyproject.toml",
+    )
 
 
 def merge(loaded: Sequence[LoadedSpec]) -> LoadedSpec:
     """Merge Specs: lists are joined in order without duplicates; two different answers to one question are an error."""
     if len(loaded) == 1:
         return loaded[0]
-    specs = [(item.spec, str(item.files[0]) if item.files else "a spec") for item in loaded]
-    variables: dict[str, tuple[str, str]] = {}
-    system: dict[str, tuple[str, str]] = {}
-    accelerator: tuple[Accelerator, str] | None = None
-    base: tuple[str, str] | None = None
-    for spec, file in specs:
-        for what, table, pairs in (
-            ("the variable", variables, spec.variables),
-            ("the system property", system, spec.system),
-        ):
-            for name, value in pairs:
-                _agree(f"{what} {name}", table.get(name), (value, file))
-                table[name] = (value, file)
-        if spec.accelerator != Accelerator():
-            _agree("the accelerator", accelerator, (spec.accelerator, file))
-            accelerator = (spec.accelerator, file)
-        if spec.base:
-            _agree("the base", base, (spec.base, file))
-            base = (spec.base, file)
-    return LoadedSpec(
-        Spec(
-            channels=_joined(spec.channels for spec, _ in specs),
-            conda=_joined(spec.conda for spec, _ in specs),
-            pip=_joined(spec.pip for spec, _ in specs),
-            constraints=_joined(spec.constraints for spec, _ in specs),
-            options=_merge_options([(spec.options, file) for spec, file in specs]),
-            exact=_joined(spec.exact for spec, _ in specs),
-            variables=tuple((name, value) for name, (value, _) in variables.items()),
-            platforms=_joined(spec.platforms for spec, _ in specs),
-            accelerator=accelerator[0] if accelerator else Accelerator(),
-            system=tuple((name, value) for name, (value, _) in system.items()),
-            base=base[0] if base else "",
-            source_builds=_joined(spec.source_builds for spec, _ in specs),
+    specs = [item.spec for item in loaded]
+    variables, system, single = _Answers(), _Answers(), _Answers()
+    for item in loaded:
+        place = Place(str(item.files[0])) if item.files else None
+        for name, value in item.spec.variables:
+            variables.add(name, value, f"the variable {name}", item.places.get(f"variable {name}", place))
+        for name, value in item.spec.system:
+            system.add(name, value, f"the system property {name}", item.places.get(f"system {name}", place))
+        if item.spec.accelerator != Accelerator():
+            single.add("accelerator", str(item.spec.accelerator), "the accelerator", place)
+        if item.spec.base:
+            single.add("base", item.spec.base, "the base", place)
+        if item.spec.options.index:
+            single.add("index", item.spec.options.index, "the package index", item.places.get("index", place))
+    exact = [item for item in loaded if item.spec.exact]
+    if exact and (len(exact) > 1 or any(spec.conda for spec in specs)):
+        raise SpecError(
+            "an explicit list is complete: nothing can be added to its conda side",
+            place=Place(str(exact[-1].files[0])) if exact[-1].files else None,
+            remedy="use the list alone (pip requirements may join it), or the spec that it was made from",
+        )
+    only, no = _joined(s.options.only_binary for s in specs), _joined(s.options.no_binary for s in specs)
+    spec = Spec(
+        channels=_joined(spec.channels for spec in specs),
+        conda=_joined(spec.conda for spec in specs),
+        pip=_joined(spec.pip for spec in specs),
+        constraints=_joined(spec.constraints for spec in specs),
+        options=PipOptions(
+            index=single.values.get("index", ""),
+            extra_indexes=_joined(spec.options.extra_indexes for spec in specs),
+            find_links=_joined(spec.options.find_links for spec in specs),
+            no_index=any(spec.options.no_index for spec in specs),
+            only_binary=(":all:",) if ":all:" in only else tuple(sorted(only)),
+            no_binary=(":all:",) if ":all:" in no else tuple(sorted(no)),
+            pre=any(spec.options.pre for spec in specs),
         ),
+        exact=_joined(spec.exact for spec in specs),
+        variables=tuple(variables.values.items()),
+        platforms=_joined(spec.platforms for spec in specs),
+        accelerator=Accelerator.parse(single.values.get("accelerator", "cpu")),
+        system=tuple(system.values.items()),
+        base=single.values.get("base", ""),
+        source_builds=_joined(spec.source_builds for spec in specs),
+    )
+    return LoadedSpec(
+        spec,
         next((item.name for item in loaded if item.name), ""),
         _joined(item.files for item in loaded),
         _joined(item.warnings for item in loaded),
+        {key: place for item in reversed(loaded) for key, place in item.places.items()},
     )
 
 
-def _agree(what: str, old: tuple[object, str] | None, new: tuple[object, str]) -> None:
-    if old and old[0] != new[0]:
-        raise SpecError(
-            f"{what} is {str(new[0])!r} here and {str(old[0])!r} in {old[1]}", place=Place(new[1]), remedy="keep one"
-        )
+class _Answers:
+    """Answers to questions that have one answer, with the place of each for the message when two differ."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.places: dict[str, Place | None] = {}
+
+    def add(self, question: str, answer: str, what: str, place: Place | None) -> None:
+        if self.values.setdefault(question, answer) != answer:
+            first = self.places[question]
+            raise SpecError(
+                f"{what} is {answer!r} here and {self.values[question]!r} in {first or 'another spec'}",
+                place=place,
+                remedy="keep one",
+            )
+        self.places.setdefault(question, place)
 
 
 def _joined(lists: Iterable[Iterable[_T]]) -> tuple[_T, ...]:
     return tuple(dict.fromkeys(item for items in lists for item in items))
-
-
-def _merge_options(found: Sequence[tuple[PipOptions, str]]) -> PipOptions:
-    index: tuple[str, str] | None = None
-    for options, file in found:
-        if options.index:
-            _agree("the package index", index, (options.index, file))
-            index = (options.index, file)
-    only, no = _joined(o.only_binary for o, _ in found), _joined(o.no_binary for o, _ in found)
-    return PipOptions(
-        index=index[0] if index else "",
-        extra_indexes=_joined(options.extra_indexes for options, _ in found),
-        find_links=_joined(options.find_links for options, _ in found),
-        no_index=any(options.no_index for options, _ in found),
-        only_binary=(":all:",) if ":all:" in only else tuple(sorted(only)),
-        no_binary=(":all:",) if ":all:" in no else tuple(sorted(no)),
-        pre=any(options.pre for options, _ in found),
-    )

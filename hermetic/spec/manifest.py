@@ -122,12 +122,16 @@ def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequ
     ``platforms`` take the place of the declared ones. Raises SpecError and UsageError.
     """
     declared = manifest.environment(name)
-    inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,))
+    keys = ("environments", name)
+    places = {
+        f"{kind} {item}": manifest.file.place(*keys, table, item)
+        for kind, table in (("variable", "variables"), ("system", "system"))
+        for item in manifest.file.pairs_at(*keys, table)
+    }
+    inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,), (), places)
     found = inline
     if declared.files:
-        extras, groups, categories = (
-            manifest.file.texts_at("environments", name, key) for key in ("extras", "groups", "categories")
-        )
+        extras, groups, categories = (manifest.file.texts_at(*keys, key) for key in ("extras", "groups", "categories"))
         from_files = load(declared.files, extras=extras, groups=groups, categories=categories, root=manifest.root)
         if inline.spec.platforms:
             from_files = replace(from_files, spec=replace(from_files.spec, platforms=()))

@@ -15,6 +15,7 @@ import posixpath
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, PipRequirement
@@ -170,12 +171,10 @@ def _direct(name: str, extras: tuple[str, ...], text: str, origin: Origin) -> Pi
     if "://" not in target and not target.startswith("file:") and (tail := _EXTRAS_TAIL.match(target)):
         target, extras = tail["path"], (*extras, *tail["extras"].split(","))
     target, fragment_name, fragment_extras, hashes = _split_fragment(target, origin.place)
-    if _VCS.match(target) or is_url(target):
+    if (_VCS.match(target) or is_url(target)) and not target.lower().startswith("file:"):
         target = _clean_direct(target, origin.place)
-    elif target.startswith("file:"):
-        target = _path(target.removeprefix("file:"), origin)
     else:
-        target = _path(target, origin)
+        target = local_path(target, origin)
     if fragment_name and name and normal_name(fragment_name) != name:
         raise SpecError(
             f"the requirement is called {name}, its URL's #egg= {fragment_name}",
@@ -255,15 +254,21 @@ def _is_path(text: str) -> bool:
     )
 
 
-def _path(text: str, origin: Origin) -> str:
-    path, hash_sign, fragment = text.replace("\\", "/").partition("#")
+def local_path(text: str, origin: Origin) -> str:
+    """Give a local path, or a ``file:`` URL, as a Spec holds it.
+
+    A relative one is relative to the spec's root and begins with ``.``; an absolute one stays, without scheme.
+    """
+    path, hash_sign, fragment = text.partition("#")
     tail = hash_sign + fragment
-    if path.startswith("//localhost/"):
-        path = path.removeprefix("//localhost")
+    if path.lower().startswith("file:"):
+        path = unquote(re.sub(r"\A(?i:file):(//(localhost)?(?=/))?", "", path.partition("?")[0]))
+        path = re.sub(r"\A/(?=[A-Za-z]:/)", "", path)
+    path = path.replace("\\", "/")
     if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:/", path):
-        return posixpath.normpath(path) + tail
+        return re.sub(r"\A//+", "/", posixpath.normpath(path)) + tail
     path = posixpath.normpath(posixpath.join(origin.prefix, path))
-    if path == "." or path.startswith(("../", "/")) or path == "..":
+    if path == "." or path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:/", path):
         return path + tail
     return f"./{path}{tail}"
 

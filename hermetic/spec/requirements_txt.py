@@ -6,7 +6,6 @@ are local paths here (pip takes those relative to the working folder, which is n
 
 from __future__ import annotations
 
-import posixpath
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import PipOptions, PipRequirement
-from hermetic.spec.pep508 import Origin, normal_name, path_prefix, pip_requirement
+from hermetic.spec.pep508 import Origin, local_path, normal_name, path_prefix, pip_requirement
 from hermetic.spec.text import read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 
@@ -216,9 +215,9 @@ class _Reader:
         return clean_url(value, origin.place, fragment=False).rstrip("/")
 
     def find_links(self, value: str, origin: Origin) -> str:
-        if is_url(value):
+        if is_url(value) and not value.lower().startswith("file:"):
             return self.url(value, origin)
-        return pip_path(value, origin)
+        return local_path(value, origin)
 
     def requirement(self, line: str, origin: Origin, *, editable: bool, constraint: bool) -> None:
         text, hashes = self.own_options(line, origin.place)
@@ -270,15 +269,6 @@ class _Reader:
                     place=requirement.place,
                     remedy="add --hash=sha256:..., or remove --require-hashes: a lock holds every digest anyway",
                 )
-
-
-def pip_path(value: str, origin: Origin) -> str:
-    """Give a local path of a spec relative to the spec's root, as requirements hold it."""
-    value = value.replace("\\", "/")
-    if value.startswith(("/", "~", "file:")):
-        return value
-    path = posixpath.normpath(posixpath.join(origin.prefix, value))
-    return path if path.startswith((".", "/")) else f"./{path}"
 
 
 def _append(values: tuple[str, ...], value: str) -> tuple[str, ...]:

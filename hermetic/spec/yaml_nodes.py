@@ -6,7 +6,9 @@ events, has a depth limit, refuses duplicate keys (YAML 1.2, 3.2.1.3) and never 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hermetic.errors import Place, SpecError
 
@@ -66,7 +68,7 @@ def read_yaml(text: str, file: str) -> Node | None:
         ) from None
 
 
-def _explain(problem: str, text: str, mark: object) -> str:
+def _explain(problem: str, text: str, mark: Any) -> str:
     number = getattr(mark, "line", None)
     lines = text.split("\n")
     if (
@@ -83,7 +85,7 @@ def _explain(problem: str, text: str, mark: object) -> str:
 class _Builder:
     """Builds nodes from a parser's events with a stack of its own."""
 
-    def __init__(self, file: str, yaml: object) -> None:
+    def __init__(self, file: str, yaml: Any) -> None:
         self.file = file
         self.yaml = yaml
         self.anchors: dict[str, Node] = {}
@@ -92,20 +94,20 @@ class _Builder:
     def error(self, message: str, line: int, remedy: str) -> SpecError:
         return SpecError(message, place=Place(self.file, line), remedy=remedy)
 
-    def build(self, events: object) -> Node | None:
+    def build(self, events: Iterable[Any]) -> Node | None:
         yaml = self.yaml
         root: Node | None = None
         stack: list[Items | Table] = []
         keys: list[Scalar | None] = []
         documents = 0
-        for event in events:  # type: ignore[attr-defined]
+        for event in events:
             line = event.start_mark.line + 1
-            if isinstance(event, yaml.DocumentStartEvent):  # type: ignore[attr-defined]
+            if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     raise self.error("a second YAML document", line, "keep one document; remove the other ---")
                 continue
-            if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):  # type: ignore[attr-defined]
+            if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
                 stack.pop()
                 keys.pop()
                 continue
@@ -116,23 +118,23 @@ class _Builder:
                 self.add(stack[-1], keys, node)
             else:
                 root = node
-            if isinstance(node, Items | Table) and not isinstance(event, yaml.AliasEvent):  # type: ignore[attr-defined]
+            if isinstance(node, Items | Table) and not isinstance(event, yaml.AliasEvent):
                 stack.append(node)
                 keys.append(None)
                 if len(stack) > _MAX_DEPTH:
                     raise self.error("nested too deep for a spec", line, "an environment file has four levels at most")
         return root
 
-    def node(self, event: object, line: int) -> Node | None:
+    def node(self, event: Any, line: int) -> Node | None:
         yaml = self.yaml
         node: Node
-        if isinstance(event, yaml.ScalarEvent):  # type: ignore[attr-defined]
+        if isinstance(event, yaml.ScalarEvent):
             node = Scalar(line, event.end_mark.line + 1, event.end_mark.column, event.value, self.kind(event))
-        elif isinstance(event, yaml.SequenceStartEvent):  # type: ignore[attr-defined]
+        elif isinstance(event, yaml.SequenceStartEvent):
             node = Items(line)
-        elif isinstance(event, yaml.MappingStartEvent):  # type: ignore[attr-defined]
+        elif isinstance(event, yaml.MappingStartEvent):
             node = Table(line)
-        elif isinstance(event, yaml.AliasEvent):  # type: ignore[attr-defined]
+        elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
                 raise self.error(f"*{event.anchor[:60]} refers to nothing", line, "define it before, with &")
             found = self.anchors[event.anchor]
@@ -152,11 +154,11 @@ class _Builder:
             self.anchors[event.anchor] = node
         return node
 
-    def kind(self, event: object) -> str:
+    def kind(self, event: Any) -> str:
         """Give the type of a scalar: quoted ones and those with an own tag are strings."""
-        if not event.implicit[0]:  # type: ignore[attr-defined]
+        if not event.implicit[0]:
             return "str"
-        return _resolve(event.value)  # type: ignore[attr-defined]
+        return _resolve(event.value)
 
     def add(self, parent: Items | Table, keys: list[Scalar | None], node: Node) -> None:
         if isinstance(parent, Items):

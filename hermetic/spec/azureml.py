@@ -1,0 +1,216 @@
+"""Azure ML environment directories: ``azureml_environment.json`` beside ``conda_dependencies.yml``.
+
+The format is the v1 SDK's ``Environment.save_to_directory``. Files of every age are read: older ones lack
+fields (``buildContext``, ``assetId`` and more), and those take their defaults. What the file says of Docker,
+Spark and the like is kept in ``values`` for whoever writes the directory again; the Spec holds what decides
+the environment's content: requirements, variables and the base image. Registry passwords enter neither.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hermetic.errors import Place, SpecError
+from hermetic.spec.environment_yml import EnvironmentFile, parse_environment_yml
+from hermetic.spec.model import Spec
+from hermetic.spec.text import read_text
+
+JSON_NAME = "azureml_environment.json"
+CONDA_NAME = "conda_dependencies.yml"
+DOCKERFILE_NAME = "BaseDockerfile"
+
+# The fields of the current format, in its order, with what they are where a file lacks them.
+_DEFAULTS: Mapping[str, Any] = {
+    "name": None,
+    "version": None,
+    "environmentVariables": {},
+    "python": {
+        "userManagedDependencies": False,
+        "interpreterPath": "python",
+        "condaDependenciesFile": None,
+        "baseCondaEnvironment": None,
+    },
+    "docker": {
+        "enabled": False,
+        "baseImage": None,
+        "baseDockerfile": None,
+        "buildContext": None,
+        "sharedVolumes": True,
+        "shmSize": None,
+        "arguments": [],
+        "baseImageRegistry": {"address": None, "username": None, "password": None, "registryIdentity": None},
+        "platform": {"os": "Linux", "architecture": "amd64"},
+    },
+    "spark": {"repositories": [], "packages": [], "precachePackages": True},
+    "databricks": {
+        "mavenLibraries": [],
+        "pypiLibraries": [],
+        "rcranLibraries": [],
+        "jarLibraries": [],
+        "eggLibraries": [],
+    },
+    "r": None,
+    "inferencingStackVersion": None,
+    "assetId": None,
+}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_REMEDY = "name a folder that Environment.save_to_directory wrote"
+
+
+@dataclass(frozen=True)
+class AzureEnvironment:
+    """An Azure ML environment directory: its Spec, and all that its files say.
+
+    ``values`` is the JSON file with every missing field at its default (registry password and username left
+    out); ``conda`` and ``dockerfile`` are the texts of the two other files, empty where there is none.
+    """
+
+    spec: Spec
+    name: str = ""
+    version: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    conda: str = ""
+    dockerfile: str = ""
+    files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def default_values() -> dict[str, Any]:
+    """Give the content of a new ``azureml_environment.json``, in the format's order."""
+    return deepcopy(dict(_DEFAULTS))
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Give ``azureml_environment.json`` as the v1 SDK writes it: its order, four spaces."""
+    return json.dumps(values, indent=4, ensure_ascii=False) + "\n"
+
+
+def read_azureml(folder: Path, *, root: Path | None = None) -> AzureEnvironment:
+    """Read an Azure ML environment directory. Raises SpecError with file, line and remedy."""
+    path = folder / JSON_NAME
+    if not path.is_file():
+        raise SpecError(f"there is no {JSON_NAME} here", place=Place(str(folder)), remedy=_REMEDY)
+    document = _parse(read_text(path), path)
+    values = _complete(document, _DEFAULTS, str(path), "")
+    registry = values["docker"]["baseImageRegistry"]
+    registry.update(username=None, password=None)
+    files = [path]
+    dockerfile = _dockerfile(folder, values, files)
+    conda, text = _conda(folder, values, document, root or folder, files)
+    variables = _variables(values["environmentVariables"], path)
+    for name, value in conda.spec.variables:
+        variables.setdefault(name, value)
+    spec = replace(conda.spec, variables=tuple(variables.items()), base="" if dockerfile else _base(values))
+    name = values["name"] if isinstance(values["name"], str) else ""
+    version = "" if values["version"] is None else str(values["version"])
+    return AzureEnvironment(
+        spec, name or conda.name, version, values, text, dockerfile, tuple(files), tuple(conda.warnings)
+    )
+
+
+def _parse(text: str, path: Path) -> Mapping[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SpecError(f"the key {twice[:60]!r} stands twice", place=Place(str(path)), remedy="remove one")
+        return table
+
+    try:
+        document = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise SpecError(
+            f"malformed JSON: {error.msg}", place=Place(str(path), error.lineno), remedy="mend this line"
+        ) from None
+    except (RecursionError, ValueError):
+        raise SpecError("malformed JSON", place=Place(str(path)), remedy=_REMEDY) from None
+    if not isinstance(document, dict):
+        raise SpecError("an environment is a JSON object", place=Place(str(path)), remedy=_REMEDY)
+    return document
+
+
+def _complete(found: Mapping[str, Any], defaults: Mapping[str, Any], file: str, above: str) -> dict[str, Any]:
+    """Fill in what an older file lacks; keep what a newer one adds."""
+    values = {**deepcopy(dict(defaults)), **found}
+    for name, default in defaults.items():
+        here, value = f"{above}{name}", values[name]
+        if isinstance(default, Mapping):
+            if value is None:
+                values[name] = deepcopy(dict(default))
+            elif not isinstance(value, Mapping):
+                raise SpecError(f"{here} is an object", place=Place(file), remedy=f'write "{name}": {{...}}')
+            elif default:
+                values[name] = _complete(value, default, file, f"{here}.")
+    return values
+
+
+def _variables(found: Mapping[str, Any], path: Path) -> dict[str, str]:
+    for name, value in found.items():
+        if not _VARIABLE.match(name) or not isinstance(value, str) or "\n" in value or "\0" in value:
+            raise SpecError(
+                f"the environment variable {name[:60]!r} is no text of one line",
+                place=Place(str(path)),
+                remedy=f'write "{name[:60]}": "value"',
+            )
+    return dict(found)
+
+
+def _dockerfile(folder: Path, values: dict[str, Any], files: list[Path]) -> str:
+    """Give the base Dockerfile's text: older files hold it in the JSON, newer ones beside it."""
+    path = folder / DOCKERFILE_NAME
+    if path.is_file():
+        files.append(path)
+        return read_text(path)
+    inline = values["docker"]["baseDockerfile"]
+    if inline is None:
+        return ""
+    if not isinstance(inline, str):
+        raise SpecError("docker.baseDockerfile is a text", place=Place(str(folder / JSON_NAME)), remedy="write a text")
+    if inline == DOCKERFILE_NAME:
+        raise SpecError(f"there is no {DOCKERFILE_NAME} here", place=Place(str(folder)), remedy=_REMEDY)
+    return inline
+
+
+def _conda(
+    folder: Path, values: Mapping[str, Any], document: Mapping[str, Any], root: Path, files: list[Path]
+) -> tuple[EnvironmentFile, str]:
+    """Give the conda side: the file beside the JSON, or the object that the oldest files hold in it."""
+    python = values["python"]
+    if python["userManagedDependencies"]:
+        return EnvironmentFile(Spec()), ""
+    named = python["condaDependenciesFile"]
+    if named is not None and not isinstance(named, str):
+        raise SpecError(
+            "python.condaDependenciesFile is a file's name", place=Place(str(folder / JSON_NAME)), remedy=_REMEDY
+        )
+    path = folder / CONDA_NAME
+    if not path.is_file() and named:
+        path = folder / named.replace("\\", "/").rpartition("/")[2]  # the SDK notes the path on its machine
+    if path.is_file():
+        text = read_text(path)
+        found = parse_environment_yml(text, path, root=root)
+        files += found.files
+        return found, text
+    inline = document.get("python", {}).get("condaDependencies") if isinstance(document.get("python"), dict) else None
+    if inline:
+        text = json.dumps(inline, indent=2)  # JSON is YAML
+        return parse_environment_yml(text, folder / JSON_NAME, root=root), text
+    raise SpecError(
+        f"there is no {CONDA_NAME} here, and the environment is not user-managed",
+        place=Place(str(folder)),
+        remedy=f"add {CONDA_NAME}, or set python.userManagedDependencies to true",
+    )
+
+
+def _base(values: Mapping[str, Any]) -> str:
+    image, address = values["docker"]["baseImage"], values["docker"]["baseImageRegistry"]["address"]
+    if not isinstance(image, str) or not image:
+        return ""
+    return f"{address}/{image}" if isinstance(address, str) and address else image
