@@ -73,13 +73,12 @@ def load(
     if not files:
         raise SpecError("no spec file", remedy="name an environment.yml, requirements.txt or pyproject.toml")
     paths = [Path(file) for file in files]
-    if extras or groups:
-        if not any(path.suffix == ".toml" for path in paths):
-            raise SpecError(
-                "extras and groups choose among those of a pyproject.toml, and none is named",
-                place=Place(str(paths[0])),
-                remedy="name pyproject.toml as a spec file, or leave them out",
-            )
+    if (extras or groups) and not any(path.suffix == ".toml" for path in paths):
+        raise SpecError(
+            "extras and groups choose among those of a pyproject.toml, and none is named",
+            place=Place(str(paths[0])),
+            remedy="name pyproject.toml as a spec file, or leave them out",
+        )
     root = root or _folder(paths[0])
     loaded = [_read(path, root, tuple(extras), tuple(groups)) for path in paths]
     merged = merge(loaded)

@@ -124,9 +124,8 @@ def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequ
     declared = manifest.environment(name)
     keys = ("environments", name)
     places = {
-        f"{kind} {item}": manifest.file.place(*keys, table, item)
-        for kind, table in (("variable", "variables"), ("system", "system"))
-        for item in manifest.file.pairs_at(*keys, table)
+        f"variable {item}": manifest.file.place(*keys, "variables", item)
+        for item in manifest.file.pairs_at(*keys, "variables")
     }
     inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,), (), places)
     found = inline

@@ -31,17 +31,17 @@ def environment_yml(spec: Spec, name: str = "", *, lossy: bool = False) -> str:
     _refuse(spec, category, lossy=lossy)
     lines: list[str] = []
     if name:
-        lines.append(f"name: {_scalar(name)}")
+        lines.append(f"name: {yaml_scalar(name)}")
     if category != MAIN:
-        lines.append(f"category: {_scalar(category)}")
+        lines.append(f"category: {yaml_scalar(category)}")
     lines += _list("channels", spec.channels)
     lines += _list("platforms", spec.platforms)
     dependencies = [
-        f"  - {_scalar(conda_text(item))}{_selector(item.platforms)}" for item in sorted(spec.conda, key=_by_name)
+        f"  - {yaml_scalar(conda_text(item))}{_selector(item.platforms)}" for item in sorted(spec.conda, key=_by_name)
     ]
     pip = [
-        *(f"      - {_scalar(line)}" for line in option_lines(spec.options)),
-        *(f"      - {_scalar(pip_line(item))}{_selector(item.platforms)}" for item in spec.pip),
+        *(f"      - {yaml_scalar(line)}" for line in option_lines(spec.options)),
+        *(f"      - {yaml_scalar(pip_line(item))}{_selector(item.platforms)}" for item in spec.pip),
     ]
     if pip:
         dependencies += ["  - pip:", *pip]
@@ -140,7 +140,7 @@ def _by_name(item: CondaRequirement) -> tuple[bool, CondaRequirement]:
 
 
 def _list(key: str, values: Sequence[str]) -> list[str]:
-    return [f"{key}:", *(f"  - {_scalar(value)}" for value in values)] if values else []
+    return [f"{key}:", *(f"  - {yaml_scalar(value)}" for value in values)] if values else []
 
 
 def _selector(platforms: tuple[str, ...]) -> str:
@@ -157,8 +157,8 @@ def _selector(platforms: tuple[str, ...]) -> str:
     return f"  # [{' or '.join(words)}]"
 
 
-def _scalar(text: str) -> str:
-    """Give a text as YAML: plain where no reader could take it for anything else."""
+def yaml_scalar(text: str) -> str:
+    """Give a text as a YAML scalar: plain where no reader could take it for anything else."""
     return text if _SAFE.match(text) and not _AMBIGUOUS.match(text) else _quoted(text)
 
 

@@ -18,9 +18,10 @@ _MAX_NODES = 200_000
 
 @dataclass
 class Node:
-    """A YAML node: where it starts (1-based line) and, for a plain comment's sake, where it ends."""
+    """A YAML node: where it starts (1-based line, 0-based column) and where it ends."""
 
     line: int
+    column: int = 0
     end_line: int = 0
     end_column: int = 0
 
@@ -35,15 +36,17 @@ class Scalar(Node):
 
 @dataclass
 class Items(Node):
-    """A sequence."""
+    """A sequence; ``flow`` is one in brackets."""
 
+    flow: bool = False
     items: list[Node] = field(default_factory=list)
 
 
 @dataclass
 class Table(Node):
-    """A mapping with scalar keys, in the order of the file."""
+    """A mapping with scalar keys, in the order of the file; ``flow`` is one in braces."""
 
+    flow: bool = False
     entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
 
 
@@ -128,12 +131,13 @@ class _Builder:
     def node(self, event: Any, line: int) -> Node | None:
         yaml = self.yaml
         node: Node
+        column, end = event.start_mark.column, event.end_mark
         if isinstance(event, yaml.ScalarEvent):
-            node = Scalar(line, event.end_mark.line + 1, event.end_mark.column, event.value, self.kind(event))
+            node = Scalar(line, column, end.line + 1, end.column, event.value, self.kind(event))
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = Items(line)
+            node = Items(line, column, end.line + 1, end.column, bool(event.flow_style))
         elif isinstance(event, yaml.MappingStartEvent):
-            node = Table(line)
+            node = Table(line, column, end.line + 1, end.column, bool(event.flow_style))
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
                 raise self.error(f"*{event.anchor[:60]} refers to nothing", line, "define it before, with &")
@@ -144,7 +148,7 @@ class _Builder:
                     line,
                     "write it out: hermetic takes anchors of scalars",
                 )
-            return Scalar(line, event.end_mark.line + 1, event.end_mark.column, found.text, found.kind)
+            return Scalar(line, column, end.line + 1, end.column, found.text, found.kind)
         else:
             return None
         self.count += 1

@@ -1,0 +1,256 @@
+"""Adding and removing requirements in any spec file that people write; text in, text out.
+
+A requirement of the same name is replaced where it stands, with its comment; a new one joins the end of its
+list. What is not touched stays as it is. Written is what the user typed, after it has been understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hermetic.errors import Place, SpecError, UsageError
+from hermetic.spec.manifest import DEFAULT, FILE_NAME
+from hermetic.spec.matchspec import canonical_match
+from hermetic.spec.model import PipRequirement
+from hermetic.spec.pep508 import Origin, normal_name
+from hermetic.spec.requirements_txt import read_lines
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is edited: a kind of file, its conda or its pip side, and in a manifest one environment."""
+
+    path: Path
+    pip: bool
+    environment: str
+
+    @property
+    def place(self) -> Place:
+        return Place(str(self.path))
+
+    @property
+    def kind(self) -> str:
+        if self.path.name == FILE_NAME:
+            return "manifest"
+        if self.path.suffix == ".toml":
+            return "pyproject"
+        return "yaml" if self.path.suffix in {".yml", ".yaml"} else "requirements"
+
+    def name_of(self, text: str) -> str:
+        return pip_name(text) if self.pip else conda_name(text)
+
+
+def add_requirements(
+    text: str, path: Path, requirements: Sequence[str], *, pip: bool = False, environment: str = DEFAULT
+) -> str:
+    """Give the text of the spec file ``path`` with conda (or pip) requirements added, or replaced by name.
+
+    ``environment`` names the one in a ``hermetic.toml``; other files have only one. Raises SpecError for a
+    requirement that cannot be understood and for one that this kind of file cannot hold.
+    """
+    target = _Target(path, pip, environment)
+    body, restore = _line_feeds(text)
+    for requirement in requirements:
+        new = requirement.strip()
+        name = _understood(new).name if pip else canonical_match(new).name
+        body = _add(body, target, new, name)
+    return restore(body)
+
+
+def remove_requirements(
+    text: str, path: Path, names: Sequence[str], *, pip: bool = False, environment: str = DEFAULT
+) -> str:
+    """Give the text of the spec file ``path`` without the conda (or pip) requirements of these names.
+
+    Raises UsageError, with what was probably meant, for a name that is not declared in this file itself.
+    """
+    target = _Target(path, pip, environment)
+    body, restore = _line_feeds(text)
+    for name in names:
+        wanted = normal_name(name.strip()) if pip else name.strip().lower()
+        known = declared_names(body, path, pip=pip, environment=environment)
+        if wanted not in known:
+            close = get_close_matches(wanted, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it declares: {', '.join(known) or 'none'}"
+            side = "pip" if pip else "conda"
+            raise UsageError(f"{name!r} is no {side} requirement of this file", place=target.place, remedy=hint)
+        body = _remove(body, target, wanted)
+    return restore(body)
+
+
+def declared_names(text: str, path: Path, *, pip: bool = False, environment: str = DEFAULT) -> list[str]:
+    """Give the normalised names that a spec file itself declares, includes not followed, sorted."""
+    target = _Target(path, pip, environment)
+    text, _ = _line_feeds(text)
+    if target.kind == "yaml":
+        from hermetic.spec.yaml_edit import yaml_items
+
+        items = yaml_items(text, str(path), pip=pip)
+    elif target.kind == "requirements":
+        items = [line for _, _, line in _requirement_lines(text)] if pip else []
+    else:
+        items = [str(item) for item in _toml_list(_toml(text, path), target, create=False)]
+    return sorted({name for name in map(target.name_of, items) if name})
+
+
+def conda_name(text: str) -> str:
+    """Give the name of a conda requirement, empty if the text is none."""
+    try:
+        return canonical_match(text).name
+    except SpecError:
+        return ""
+
+
+def pip_name(text: str) -> str:
+    """Give the normalised name of a pip requirement, with its options if any, empty if it has none."""
+    try:
+        found = read_lines(iter([(text, Origin())]), Path(), Path()).pip
+    except (SpecError, OSError):
+        return ""
+    return found[0].name if len(found) == 1 else ""
+
+
+def _understood(text: str) -> PipRequirement:
+    found = read_lines(iter([(text, Origin())]), Path(), Path()).pip
+    if len(found) != 1:
+        raise SpecError(f"{text!r} is no pip requirement", remedy="write name>=1, name @ URL or -e ./path")
+    return found[0]
+
+
+def _line_feeds(text: str) -> tuple[str, Callable[[str], str]]:
+    """Give a text with line feeds alone, and what gives an edited one the line ends that the file has."""
+    windows = "\r\n" in text
+
+    def restore(edited: str) -> str:
+        if edited and not edited.endswith("\n"):
+            edited += "\n"
+        return edited.replace("\n", "\r\n") if windows else edited
+
+    return text.replace("\r\n", "\n"), restore
+
+
+def _add(text: str, target: _Target, new: str, name: str) -> str:
+    if target.kind == "yaml":
+        from hermetic.spec.yaml_edit import yaml_add, yaml_items, yaml_replace
+
+        file = str(target.path)
+        if name:
+            text, done = yaml_replace(text, file, name, new, pip=target.pip, name_of=target.name_of)
+            if done:
+                return text
+        elif new in yaml_items(text, file, pip=target.pip):
+            return text
+        return yaml_add(text, file, new, pip=target.pip)
+    if target.kind == "requirements":
+        return _add_line(text, target, new, name)
+    document = _toml(text, target.path)
+    items = _toml_list(document, target, create=True)
+    places = [index for index, item in enumerate(items) if name and target.name_of(str(item)) == name]
+    if places:
+        items[places[0]] = new
+    elif new not in items:
+        items.append(new)
+    return _dumped(document)
+
+
+def _remove(text: str, target: _Target, name: str) -> str:
+    if target.kind == "yaml":
+        from hermetic.spec.yaml_edit import yaml_remove
+
+        return yaml_remove(text, str(target.path), name, pip=target.pip, name_of=target.name_of)[0]
+    if target.kind == "requirements":
+        lines = text.split("\n")
+        for start, end, line in reversed(_requirement_lines(text)):
+            if pip_name(line) == name:
+                del lines[start - 1 : end]
+        return "\n".join(lines)
+    document = _toml(text, target.path)
+    items = _toml_list(document, target, create=False)
+    for index in reversed(range(len(items))):
+        if target.name_of(str(items[index])) == name:
+            del items[index]
+    return _dumped(document)
+
+
+def _add_line(text: str, target: _Target, new: str, name: str) -> str:
+    if not target.pip:
+        raise SpecError(
+            "a requirements file holds pip requirements only",
+            place=target.place,
+            remedy="use --pip, or declare the environment in hermetic.toml or environment.yml",
+        )
+    lines = text.split("\n")
+    for start, end, line in _requirement_lines(text):
+        if name and pip_name(line) == name:
+            comment = re.search(r"\s+#.*$", lines[start - 1]) if start == end else None
+            lines[start - 1 : end] = [new + (comment[0] if comment else "")]
+            return "\n".join(lines)
+    body = text.rstrip("\n")
+    return f"{body}\n{new}\n" if body else f"{new}\n"
+
+
+def _requirement_lines(text: str) -> list[tuple[int, int, str]]:
+    """Give first line, last line and text of every requirement of a requirements file."""
+    from hermetic.spec.requirements_txt import logical_lines
+
+    found = []
+    raw = text.split("\n")
+    for start, line in logical_lines(text):
+        end = start
+        while end < len(raw) and raw[end - 1].endswith("\\") and not raw[end - 1].lstrip().startswith("#"):
+            end += 1
+        if not line.startswith("-") or line.startswith(("-e", "--editable")):
+            found.append((start, end, line))
+    return found
+
+
+def _toml(text: str, path: Path) -> Any:
+    import tomlkit
+
+    from hermetic.spec.toml_file import parse_toml
+
+    parse_toml(text, path)  # for its error, with the line
+    return tomlkit.parse(text)
+
+
+def _dumped(document: Any) -> str:
+    import tomlkit
+
+    return tomlkit.dumps(document)
+
+
+def _toml_list(document: Any, target: _Target, *, create: bool) -> Any:
+    """Give the list of a TOML document that holds the requirements; made where it is missing, if ``create``."""
+    import tomlkit
+
+    keys: tuple[str, ...] = ("project", "dependencies")
+    if target.kind == "manifest":
+        keys = ("environments", target.environment, "pip" if target.pip else "dependencies")
+    elif not target.pip and create:
+        raise SpecError(
+            "[project] dependencies are pip requirements",
+            place=target.place,
+            remedy="use --pip, or declare the environment in hermetic.toml",
+        )
+    elif not target.pip:
+        return []
+    table = document
+    for depth, key in enumerate(keys[:-1]):
+        if key not in table:
+            if not create:
+                return []
+            table[key] = tomlkit.table(is_super_table=target.kind == "manifest" and depth == 0)
+        table = table[key]
+    if keys[-1] not in table:
+        if not create:
+            return []
+        table[keys[-1]] = tomlkit.array()
+    items = table[keys[-1]]
+    if not isinstance(items, list):
+        raise SpecError(f"{keys[-1]} is a list", place=target.place, remedy=f'write {keys[-1]} = ["..."]')
+    return items
