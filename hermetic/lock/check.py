@@ -33,20 +33,13 @@ class Finding:
     old: str = ""
     new: str = ""
     place: Place | None = None
+    remedy: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the finding as JSON values."""
-        value = {
-            "code": self.code,
-            "message": self.message,
-            "platform": self.platform,
-            "old": self.old,
-            "new": self.new,
-        }
-        return {
-            **{name: item for name, item in value.items() if item},
-            **({"file": self.place.file, "line": self.place.line} if self.place else {}),
-        }
+        value = {name: getattr(self, name) for name in ("code", "message", "platform", "old", "new", "remedy")}
+        where = {"file": self.place.file, "line": self.place.line} if self.place else {}
+        return {**{name: item for name, item in value.items() if item}, **where}
 
 
 def check(spec: Spec, lock: Lock, *, platforms: Sequence[str] = (), deep: bool = False) -> tuple[Finding, ...]:
