@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     from hermetic.report.locks import diff_text
 
     found = diff(either_lock(arguments.project, arguments.old), either_lock(arguments.project, arguments.new))
-    ui.result(diff_text(found), found.to_dict())
+    ui.result(diff_text(found, colour=ui.colour), found.to_dict())
     return 1 if found else 0

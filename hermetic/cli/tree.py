@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     _, lock = environment_lock(arguments.project, arguments.name)
     graph = graph_of(lock, choose_platform(lock, arguments.platform))
     rows = tree(graph, root=arguments.root, invert=arguments.invert, depth=arguments.depth)
-    ui.result(tree_text(rows), tree_value(rows))
+    ui.result(tree_text(rows, colour=ui.colour), tree_value(rows))
     return 0

@@ -31,5 +31,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
 
     _, lock = environment_lock(arguments.project, arguments.environment)
     answers = why(graph_of(lock, choose_platform(lock, arguments.platform)), arguments.package)
-    ui.result(why_text(answers), why_value(answers))
+    ui.result(why_text(answers, colour=ui.colour), why_value(answers))
     return 0

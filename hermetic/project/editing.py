@@ -126,12 +126,12 @@ def add_requirements(
     reporter: Reporter = SILENT,
 ) -> LockOutcome | None:
     """Add requirements to what an environment declares, and lock it; one of the same package is replaced."""
-    from hermetic.spec.edit import add_to
+    from hermetic.spec import manifest_edit
 
     return _edit(
         start,
         name,
-        lambda path, text, key: add_to(path, text, requirements, pip=pip, environment=key),
+        lambda path, text, key: manifest_edit.add_requirements(text, path, requirements, pip=pip, environment=key),
         lock=lock,
         offline=offline,
         reporter=reporter,
@@ -150,12 +150,12 @@ def remove_requirements(
     reporter: Reporter = SILENT,
 ) -> LockOutcome | None:
     """Remove requirements from what an environment declares, and lock it. Raises UsageError for one not declared."""
-    from hermetic.spec.edit import remove_from
+    from hermetic.spec import manifest_edit
 
     return _edit(
         start,
         name,
-        lambda path, text, key: remove_from(path, text, packages, pip=pip, environment=key),
+        lambda path, text, key: manifest_edit.remove_requirements(text, path, packages, pip=pip, environment=key),
         lock=lock,
         offline=offline,
         reporter=reporter,

@@ -60,6 +60,6 @@ def find_project(start: str | os.PathLike[str] | None = None) -> Layout:
         if (here / name).is_file():
             return Layout(here, here / name)
     raise UsageError(
-        f"no {MANIFEST} in {here}{'' if start is not None else ' or above'}, and no spec file ({', '.join(SPEC_FILES)})",
+        f"no {MANIFEST} in {here}, and no spec file ({', '.join(SPEC_FILES)})",
         remedy="start a project with 'hermetic init', or give its folder with -C",
     )

@@ -1,0 +1,65 @@
+"""Declaring environments: a manifest that is made, added to, and never half-written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermetic.errors import HermeticError, UsageError
+from hermetic.project.editing import init_project
+from hermetic.project.project import open_project
+
+
+def test_init_declares_an_environment_that_can_be_read(tmp_path: Path) -> None:
+    init_project(str(tmp_path), "default", platforms=["linux-64"], accelerator="cuda-12.4", system=["glibc=2.35"])
+    spec = open_project(str(tmp_path)).declaration("default").spec
+    assert spec.channels == ("conda-forge",)
+    assert spec.platforms == ("linux-64",)
+    assert str(spec.accelerator) == "cuda-12.4"
+    assert spec.system == (("__glibc", "2.35"),)
+
+
+def test_init_takes_the_spec_file_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text("channels: [demo]\ndependencies: [numpy]\n")
+    init_project(str(tmp_path), "default")
+    spec = open_project(str(tmp_path)).declaration("default").spec
+    assert spec.channels == ("demo",)
+    assert [requirement.match for requirement in spec.conda] == ["numpy"]
+
+
+def test_a_second_environment_joins_the_first_and_comments_live(tmp_path: Path) -> None:
+    path = init_project(str(tmp_path), "default")
+    path.write_text("# ours\n" + path.read_text())
+    init_project(str(tmp_path), "train", channels=[f"demo={tmp_path}/channel"])
+    assert path.read_text().startswith("# ours\n")
+    project = open_project(str(tmp_path))
+    assert project.names == ("default", "train")
+    assert project.channels == {"demo": "channel"}
+    assert project.declaration("train").spec.channels == ("demo",)
+
+
+def test_declaring_twice_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    path = init_project(str(tmp_path), "default")
+    before = path.read_text()
+    with pytest.raises(UsageError, match="declared already"):
+        init_project(str(tmp_path), "default")
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"platforms": ["amiga-68k"]},
+        {"accelerator": "abacus"},
+        {"system": ["glibc"]},
+        {"system": ["colour=1"]},
+        {"name": "a b/"},
+    ],
+)
+def test_bad_words_are_refused_with_a_remedy_before_anything_is_written(tmp_path: Path, bad: dict) -> None:
+    with pytest.raises(HermeticError) as error:
+        init_project(str(tmp_path), **{"name": "default", **bad})
+    assert error.value.exit_status == 2
+    assert error.value.remedy
+    assert not list(tmp_path.iterdir())
