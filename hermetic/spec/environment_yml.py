@@ -1,7 +1,8 @@
 """conda's ``environment.yml``, with the extensions of conda-lock and micromamba that people use.
 
 Keys: name, channels, dependencies, variables, prefix (conda); platforms, category, pip-repositories,
-allow-pypi-requests (conda-lock); ``# [selector]`` and ``sel(linux):`` on dependencies.
+allow-pypi-requests (conda-lock); pip-constraints (ours: what ``pip -c FILE`` says, so that a file need not travel
+with its constraints file); ``# [selector]`` and ``sel(linux):`` on dependencies.
 
 conda-lock has a parser for these files. It is not used: its import costs half a second, it knows no line
 numbers, expands ``- -e .`` to nothing and loses selectors on platforms that were not asked for. A test holds
@@ -11,6 +12,7 @@ this one to the same requirements as conda-lock's on every file that both can re
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,8 +20,8 @@ from pathlib import Path
 from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import PLATFORMS, check_platform
 from hermetic.spec.matchspec import canonical_match, channel_name
-from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, Spec
-from hermetic.spec.pep508 import Origin, local_path, path_prefix
+from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequirement, Spec
+from hermetic.spec.pep508 import Origin, local_path, path_prefix, pip_requirement
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.selectors import comment_selector, key_selector
 from hermetic.spec.text import read_text
@@ -28,7 +30,7 @@ from hermetic.spec.yaml_nodes import Items, Node, Scalar, Table, read_yaml
 
 _KEYS = (
     "name", "channels", "dependencies", "variables", "prefix",
-    "platforms", "category", "pip-repositories", "allow-pypi-requests",
+    "platforms", "category", "pip-repositories", "allow-pypi-requests", "pip-constraints",
 )  # fmt: skip
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _CATEGORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -104,7 +106,7 @@ class _Reader:
             channels=self.channels(values.get("channels")),
             conda=tuple(self.conda),
             pip=tuple(requirements.pip),
-            constraints=tuple(requirements.constraints),
+            constraints=(*requirements.constraints, *self.constraints(values.get("pip-constraints"))),
             options=requirements.options,
             variables=self.variables(values.get("variables")),
             platforms=self.platforms(values.get("platforms")),
@@ -175,7 +177,7 @@ class _Reader:
     def requirement(self, node: Scalar, platforms: frozenset[str] | None, *, pip: bool) -> None:
         if platforms is not None and not platforms:
             return  # sel(win) within # [linux] holds nowhere
-        chosen = () if platforms is None or len(platforms) == len(PLATFORMS) else tuple(sorted(platforms))
+        chosen = _named(platforms)
         if pip:
             self.pip_lines.append((node.text, Origin(self.place(node), self.prefix, chosen, self.category)))
         else:
@@ -197,6 +199,18 @@ class _Reader:
             if name != _NODEFAULTS and name not in found:
                 found.append(name)
         return tuple(found)
+
+    def constraints(self, node: Node | None) -> Iterator[PipRequirement]:
+        """Give the entries of ``pip-constraints``: limits on the versions of packages that others may require."""
+        for item in self.items(node, "pip-constraints"):
+            chosen = self.selected(item)
+            if chosen is not None and not chosen:
+                continue
+            origin = Origin(self.place(item), self.prefix, _named(chosen), self.category)
+            found = pip_requirement(self.word(item, "a constraint"), origin)
+            if found.extras or not found.name:
+                raise self.error("a constraint limits the version of a named package", item, "write name>=1,<2")
+            yield found
 
     def platforms(self, node: Node | None) -> tuple[str, ...]:
         found = []
@@ -253,6 +267,11 @@ class _Reader:
         if isinstance(allow, Scalar) and allow.text.lower() in {"false", "no", "off"} and not options.index:
             options = replace(options, index=urls.pop(0)) if urls else replace(options, no_index=True)
         return replace(options, extra_indexes=tuple(dict.fromkeys([*options.extra_indexes, *urls])))
+
+
+def _named(platforms: frozenset[str] | None) -> tuple[str, ...]:
+    """Give selected platforms as a requirement holds them: none for all."""
+    return () if platforms is None or len(platforms) == len(PLATFORMS) else tuple(sorted(platforms))
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

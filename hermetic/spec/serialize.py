@@ -37,17 +37,21 @@ def environment_yml(spec: Spec, name: str = "", *, lossy: bool = False) -> str:
     lines += _list("channels", spec.channels)
     lines += _list("platforms", spec.platforms)
     dependencies = [
-        f"  - {yaml_scalar(conda_text(item))}{_selector(item.platforms)}" for item in sorted(spec.conda, key=_by_name)
+        f"  - {yaml_scalar(conda_text(item))}{selector_comment(item.platforms)}"
+        for item in sorted(spec.conda, key=_by_name)
     ]
     pip = [
         *(f"      - {yaml_scalar(line)}" for line in option_lines(spec.options)),
-        *(f"      - {yaml_scalar(pip_line(item))}{_selector(item.platforms)}" for item in spec.pip),
+        *(f"      - {yaml_scalar(pip_line(item))}{selector_comment(item.platforms)}" for item in spec.pip),
     ]
     if pip:
         dependencies += ["  - pip:", *pip]
     lines += ["dependencies:", *dependencies] if dependencies else ["dependencies: []"]
+    if spec.constraints:
+        lines += ["pip-constraints:"]
+        lines += [f"  - {yaml_scalar(item.text)}{selector_comment(item.platforms)}" for item in spec.constraints]
     if spec.variables:
-        lines += ["variables:", *(f"  {name}: {_quoted(value)}" for name, value in spec.variables)]
+        lines += ["variables:", *(f"  {name}: {yaml_quoted(value)}" for name, value in spec.variables)]
     return "\n".join(lines) + "\n"
 
 
@@ -119,7 +123,6 @@ def _refuse(spec: Spec, category: str, *, lossy: bool) -> None:
             ("system properties", spec.system),
             ("a base image", spec.base),
             ("source builds", spec.source_builds),
-            ("pip constraints", spec.constraints),
             ("several categories", any(item.category != category for item in _all(spec))),
         )
         if there
@@ -143,7 +146,8 @@ def _list(key: str, values: Sequence[str]) -> list[str]:
     return [f"{key}:", *(f"  - {yaml_scalar(value)}" for value in values)] if values else []
 
 
-def _selector(platforms: tuple[str, ...]) -> str:
+def selector_comment(platforms: tuple[str, ...]) -> str:
+    """Give the comment that limits a dependency to platforms; nothing for all of them."""
     if not platforms:
         return ""
     words = []
@@ -159,9 +163,10 @@ def _selector(platforms: tuple[str, ...]) -> str:
 
 def yaml_scalar(text: str) -> str:
     """Give a text as a YAML scalar: plain where no reader could take it for anything else."""
-    return text if _SAFE.match(text) and not _AMBIGUOUS.match(text) else _quoted(text)
+    return text if _SAFE.match(text) and not _AMBIGUOUS.match(text) else yaml_quoted(text)
 
 
-def _quoted(text: str) -> str:
+def yaml_quoted(text: str) -> str:
+    """Give a text as a quoted YAML scalar."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff]", lambda c: f"\\u{ord(c[0]):04x}", escaped) + '"'
