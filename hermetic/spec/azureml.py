@@ -16,14 +16,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hermetic.errors import Place, SpecError
+from hermetic.errors import Place, SpecError, UsageError
+from hermetic.platforms import Accelerator, check_system
 from hermetic.spec.environment_yml import EnvironmentFile, parse_environment_yml
 from hermetic.spec.model import Spec
+from hermetic.spec.pep508 import normal_name
 from hermetic.spec.text import read_text
 
 JSON_NAME = "azureml_environment.json"
 CONDA_NAME = "conda_dependencies.yml"
 DOCKERFILE_NAME = "BaseDockerfile"
+OURS = "hermetic"
+"""A field that the v1 SDK does not know, and so ignores: what the environment is locked for."""
 
 # The fields of the current format, in its order, with what they are where a file lacks them.
 _DEFAULTS: Mapping[str, Any] = {
@@ -60,6 +64,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "assetId": None,
 }
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}\Z")
 _REMEDY = "name a folder that Environment.save_to_directory wrote"
 
 
@@ -67,8 +72,8 @@ _REMEDY = "name a folder that Environment.save_to_directory wrote"
 class AzureEnvironment:
     """An Azure ML environment directory: its Spec, and all that its files say.
 
-    ``values`` is the JSON file with every missing field at its default (registry password and username left
-    out); ``conda`` and ``dockerfile`` are the texts of the two other files, empty where there is none.
+    ``values`` is the JSON file with every missing field at its default (a registry's password left out unless it
+    is ``${VARIABLE}``); ``conda`` and ``dockerfile`` are the texts of the two other files, empty where there is none.
     """
 
     spec: Spec
@@ -97,20 +102,28 @@ def read_azureml(folder: Path, *, root: Path | None = None) -> AzureEnvironment:
     if not path.is_file():
         raise SpecError(f"there is no {JSON_NAME} here", place=Place(str(folder)), remedy=_REMEDY)
     document = _parse(read_text(path), path)
-    values = _complete(document, _DEFAULTS, str(path), "")
+    values = _complete(_with_registry(document), _DEFAULTS, str(path), "")
     registry = values["docker"]["baseImageRegistry"]
-    registry.update(username=None, password=None)
+    notes = []
+    if isinstance(registry["password"], str) and not _PLACEHOLDER.match(registry["password"]):
+        registry["password"] = None
+        notes.append(f"{path}: the registry's password is not used; write ${{VARIABLE}} in its place")
     files = [path]
     dockerfile = _dockerfile(folder, values, files)
     conda, text = _conda(folder, values, document, root or folder, files)
     variables = _variables(values["environmentVariables"], path)
     for name, value in conda.spec.variables:
         variables.setdefault(name, value)
-    spec = replace(conda.spec, variables=tuple(variables.items()), base="" if dockerfile else _base(values))
+    spec = replace(
+        conda.spec,
+        variables=tuple(variables.items()),
+        base="" if dockerfile else _base(values),
+        **_target(values.get(OURS), path),
+    )
     name = values["name"] if isinstance(values["name"], str) else ""
     version = "" if values["version"] is None else str(values["version"])
     return AzureEnvironment(
-        spec, name or conda.name, version, values, text, dockerfile, tuple(files), tuple(conda.warnings)
+        spec, name or conda.name, version, values, text, dockerfile, tuple(files), (*notes, *conda.warnings)
     )
 
 
@@ -134,6 +147,42 @@ def _parse(text: str, path: Path) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise SpecError("an environment is a JSON object", place=Place(str(path)), remedy=_REMEDY)
     return document
+
+
+def _with_registry(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a registry that stands as an address alone the form of an object."""
+    docker = document.get("docker")
+    if not isinstance(docker, Mapping) or not isinstance(docker.get("baseImageRegistry"), str):
+        return document
+    return {**document, "docker": {**docker, "baseImageRegistry": {"address": docker["baseImageRegistry"]}}}
+
+
+def _target(found: Any, path: Path) -> dict[str, Any]:
+    """Give the Spec's fields of the object ``hermetic``: accelerator, system and source builds."""
+    if found is None:
+        return {}
+    place = Place(str(path))
+    if not isinstance(found, Mapping) or set(found) - {"accelerator", "system", "sourceBuilds"}:
+        raise SpecError(
+            f"{OURS} is an object of accelerator, system and sourceBuilds",
+            place=place,
+            remedy="remove what else is in it",
+        )
+    system, names = found.get("system") or {}, found.get("sourceBuilds") or []
+    if not isinstance(system, Mapping) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise SpecError(
+            f"{OURS}.system is an object, {OURS}.sourceBuilds a list",
+            place=place,
+            remedy='write {"glibc": "2.28"}, ["name"]',
+        )
+    try:
+        return {
+            "accelerator": Accelerator.parse(str(found.get("accelerator") or "cpu")),
+            "system": tuple(check_system(str(name), str(version)) for name, version in system.items()),
+            "source_builds": tuple(name if name == ":all:" else normal_name(name) for name in names),
+        }
+    except UsageError as error:
+        raise SpecError(error.message, place=place, remedy=error.remedy) from None
 
 
 def _complete(found: Mapping[str, Any], defaults: Mapping[str, Any], file: str, above: str) -> dict[str, Any]:
