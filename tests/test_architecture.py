@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    "errors digest platforms events secrets config spec lock plan store realize outputs project workspace "
+    "errors files digest platforms events secrets config spec lock plan store realize outputs project workspace "
     "consume audit sdk report cli"
 ).split()
 MODULES = sorted((ROOT / "hermetic").rglob("*.py"))

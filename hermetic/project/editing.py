@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import HermeticError, MachineError, Place, SpecError, UsageError
+from hermetic.errors import HermeticError, Place, SpecError, UsageError
 from hermetic.events import SILENT, Reporter
+from hermetic.files import write_whole
 from hermetic.platforms import Accelerator, check_platform, check_system
 from hermetic.project.layout import MANIFEST, SPEC_FILES
 
@@ -76,7 +76,7 @@ def init_project(
     environments[name] = table
     text = tomlkit.dumps(document)
     read_manifest(parse_toml(text, path))  # what is written must be readable: names, platforms and the like
-    replace_text(path, text)
+    write_whole(path, text)
     return path
 
 
@@ -188,7 +188,7 @@ def _edit(
     after = change(path, before, chosen)
     if after == before:
         reporter.say(f"{path}: nothing to change")
-    replace_text(path, after)
+    write_whole(path, after)
     try:
         outcome = None
         project = open_project(start)
@@ -197,7 +197,7 @@ def _edit(
             outcome = lock_declaration(project, declaration, offline=offline, reporter=reporter, write=False)
             write_lock(outcome.lock, outcome.path)
     except (HermeticError, KeyboardInterrupt):
-        replace_text(path, before)
+        write_whole(path, before)
         raise
     return outcome
 
@@ -220,20 +220,3 @@ def _declaring_file(project: Project, declaration: Declaration, *, pip: bool) ->
             remedy="add it with --pip, or run 'hermetic init' first, which makes a hermetic.toml for both",
         )
     return files[0]
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; one that is replaced keeps its mode, and a link stays a link."""
-    path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o7777)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise MachineError(f"cannot write: {error.strerror}", place=Place(str(path))) from None
