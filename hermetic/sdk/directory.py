@@ -1,0 +1,174 @@
+"""Environments as directories, in the v1 SDK's format.
+
+The files are ``azureml_environment.json``, ``conda_dependencies.yml`` and, with a base Dockerfile,
+``BaseDockerfile``. Fields that this version does not know are kept and written back. A registry's password is
+never written.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hermetic.errors import MachineError, Place, SpecError, UsageError
+from hermetic.files import write_together
+from hermetic.lock.jsontext import line_of
+from hermetic.sdk.attributes import Strict
+from hermetic.sdk.conda_dependencies import CondaDependencies
+from hermetic.sdk.errors import ExistsError, HermeticWarning, MissingError
+from hermetic.sdk.sections import DockerSection, PythonSection, is_placeholder
+from hermetic.spec.azureml import CONDA_NAME, DOCKERFILE_NAME, JSON_NAME, OURS, default_values, json_text, read_azureml
+from hermetic.spec.text import read_text
+
+_PYTHON = {"userManagedDependencies": "user_managed_dependencies", "interpreterPath": "interpreter_path"}
+_DOCKER = {
+    "enabled": "enabled",
+    "baseImage": "base_image",
+    "buildContext": "build_context",
+    "sharedVolumes": "shared_volumes",
+    "shmSize": "shm_size",
+    "arguments": "arguments",
+}
+_REGISTRY = {
+    "address": "address",
+    "username": "username",
+    "password": "password",
+    "registryIdentity": "registry_identity",
+}
+_PLATFORM = {"os": "os", "architecture": "architecture"}
+_TARGET = {"accelerator": "accelerator", "system": "system", "sourceBuilds": "source_builds"}
+
+
+class Definition(NamedTuple):
+    """What a directory says, as values and sections; ``values`` is its whole JSON."""
+
+    values: dict[str, Any]
+    python: PythonSection
+    docker: DockerSection
+
+
+def read_directory(path: Path) -> Definition:
+    """Read a directory. Raises MissingError if it is none, and SpecError with file, line and remedy."""
+    if not (path / JSON_NAME).is_file():
+        raise MissingError(
+            f"there is no {JSON_NAME} in {path}", remedy="name a folder that Environment.save_to_directory wrote"
+        )
+    found = read_azureml(path, root=path)
+    for note in found.warnings:
+        warnings.warn(note, HermeticWarning, stacklevel=3)
+    values = deepcopy(dict(found.values))
+    reader = _Reader(path / JSON_NAME)
+    python, docker = PythonSection(), DockerSection()
+    reader.fill(python, values["python"], _PYTHON, "python")
+    conda = found.conda
+    if not conda and (path / CONDA_NAME).is_file():  # the Spec needs none of a user-managed one, but it is kept
+        conda = read_text(path / CONDA_NAME)
+    if conda:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HermeticWarning)  # said above
+            python.conda_dependencies = CondaDependencies.from_text(conda, path)
+    values["python"].pop("condaDependencies", None)
+    reader.fill(docker, values["docker"], _DOCKER, "docker")
+    reader.fill(
+        docker.base_image_registry, values["docker"]["baseImageRegistry"], _REGISTRY, "docker", "baseImageRegistry"
+    )
+    reader.fill(docker.platform, values["docker"]["platform"], _PLATFORM, "docker", "platform")
+    if found.dockerfile:
+        docker.base_dockerfile = found.dockerfile if "\n" in found.dockerfile else f"{found.dockerfile}\n"
+    return Definition(values, python, docker)
+
+
+def fill(owner: Strict, values: Mapping[str, Any], path: Path) -> None:
+    """Set an Environment's own attributes from a directory's values. Raises SpecError."""
+    reader = _Reader(path / JSON_NAME)
+    if values["version"] is not None:
+        values = {**values, "version": str(values["version"])}
+    names = {"name": "name", "version": "version", "inferencingStackVersion": "inferencing_stack_version"}
+    reader.fill(owner, values, {**names, "environmentVariables": "environment_variables"})
+    reader.fill(owner, values.get(OURS) or {}, _TARGET, OURS)
+
+
+def write_directory(path: Path, texts: Mapping[str, str], *, overwrite: bool) -> None:
+    """Write a directory's files. Raises ExistsError if something is there and may not be overwritten."""
+    if path.is_symlink() or path.exists():
+        if not overwrite:
+            raise ExistsError(f"{path} is there already", remedy="give another path, or overwrite=True")
+        if not path.is_dir():
+            raise ExistsError(f"{path} is a file", remedy="give a folder")
+        # The JSON goes last: it is the file that makes the folder an environment.
+        ordered = {path / name: texts[name] for name in sorted(texts, key=lambda name: (name == JSON_NAME, name))}
+        stale = [] if DOCKERFILE_NAME in texts else [path / DOCKERFILE_NAME]
+        write_together(ordered)
+        for file in stale:
+            file.unlink(missing_ok=True)
+        return
+    import shutil
+    import tempfile
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="check permissions and room") from None
+    try:
+        inner = staging / "new"  # mkdtemp's own folder is for its owner only; this one has the usual mode
+        inner.mkdir()
+        write_together({inner / name: text for name, text in texts.items()})
+        inner.rename(path)
+    except FileExistsError:
+        raise ExistsError(f"{path} is there already", remedy="give another path, or overwrite=True") from None
+    except OSError as error:
+        if isinstance(error, MachineError):
+            raise
+        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="check permissions and room") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def directory_texts(
+    values: Mapping[str, Any], python: PythonSection, docker: DockerSection, root: Path
+) -> dict[str, str]:
+    """Give the files of a directory at ``root``; ``values`` holds the Environment's own fields and what is kept."""
+    document: dict[str, Any] = {**default_values(), **deepcopy(dict(values))}
+    document["python"] |= {name: getattr(python, attribute) for name, attribute in _PYTHON.items()}
+    section = {**default_values()["docker"], **document["docker"]}
+    section |= {name: getattr(docker, attribute) for name, attribute in _DOCKER.items()}
+    registry = docker.base_image_registry
+    section["baseImageRegistry"] |= {name: getattr(registry, attribute) for name, attribute in _REGISTRY.items()}
+    section["platform"] |= {name: getattr(docker.platform, attribute) for name, attribute in _PLATFORM.items()}
+    if not is_placeholder(registry.password):
+        section["baseImageRegistry"]["password"] = None
+        warnings.warn(
+            "the registry's password is not written: set it again after loading, or use '${NAME}', which stands for "
+            "the environment variable NAME and is kept",
+            HermeticWarning,
+            stacklevel=4,
+        )
+    texts = {CONDA_NAME: python.conda_dependencies.text_for(root)}
+    section["baseDockerfile"] = None
+    if docker.base_dockerfile:
+        del section["baseDockerfile"]  # as the v1 SDK does: the text stands beside
+        texts[DOCKERFILE_NAME] = docker.base_dockerfile
+    document["docker"] = section
+    texts[JSON_NAME] = json_text(document)
+    return texts
+
+
+class _Reader:
+    """Sets attributes from JSON values, and says where in the file a refused one stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fill(self, target: Strict, values: Mapping[str, Any], names: Mapping[str, str], *above: str) -> None:
+        for name, attribute in names.items():
+            if name not in values:
+                continue
+            try:
+                setattr(target, attribute, values[name])
+            except UsageError as error:
+                line = line_of(read_text(self.path), (*above, name))
+                raise SpecError(error.message, place=Place(str(self.path), line), remedy=error.remedy) from None

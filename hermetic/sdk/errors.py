@@ -1,0 +1,33 @@
+"""Errors of the Python API: hermetic's own, and the built-in ones that users of such an API catch."""
+
+from __future__ import annotations
+
+from hermetic.errors import UsageError
+
+
+class ArgumentError(UsageError, TypeError):
+    """A value of the wrong type; also a ``TypeError``."""
+
+    code = "argument"
+
+
+class UnknownAttributeError(UsageError, AttributeError):
+    """An attribute that an object does not have; also an ``AttributeError``."""
+
+    code = "attribute"
+
+
+class ExistsError(UsageError, FileExistsError):
+    """Something stands where a new file or folder was to be written; also a ``FileExistsError``."""
+
+    code = "exists"
+
+
+class MissingError(UsageError, FileNotFoundError):
+    """A file or folder that was named is not there; also a ``FileNotFoundError``."""
+
+    code = "missing"
+
+
+class HermeticWarning(UserWarning):
+    """Something that is not done as written, and what to do about it; the work goes on."""

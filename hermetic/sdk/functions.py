@@ -1,0 +1,338 @@
+"""Locking and building from Python: what the ``hermetic`` command does, for a Spec, spec files or an Environment.
+
+Names of channels get their addresses as on the command line: from ``channels=``, the ``hermetic.toml`` that is
+nearest above the spec's folder, and the machine's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hermetic.errors import UsageError
+from hermetic.lock.model import Lock
+from hermetic.platforms import check_platform, current_platform
+from hermetic.project.layout import Layout
+from hermetic.project.project import Declaration, Project
+from hermetic.sdk.conda_dependencies import CondaDependencies
+from hermetic.sdk.environment import Environment
+from hermetic.sdk.errors import ArgumentError, MissingError
+from hermetic.sdk.output import Output
+from hermetic.spec.manifest import FILE_NAME as MANIFEST
+from hermetic.spec.manifest import find_manifest, load_manifest
+from hermetic.spec.model import Spec
+
+if TYPE_CHECKING:
+    from hermetic.lock.model import PlatformLock
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+Source: TypeAlias = Spec | Environment | CondaDependencies | AnyPath | Sequence[AnyPath]
+"""What can be locked and built: a Spec, an Environment, CondaDependencies, or spec files."""
+
+
+@dataclass(frozen=True)
+class LocalBuild:
+    """An environment on this machine's disk.
+
+    ``key`` is the sha256 over what determines its bytes; ``changed`` is False where it was there already.
+    """
+
+    prefix: Path
+    key: str
+    changed: bool
+    lock: Lock = field(repr=False)
+    lock_path: Path | None = None
+    warnings: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return self.prefix / ("python.exe" if os.name == "nt" else "bin/python")
+
+    def environment_variables(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give the variables that a process in the environment gets, on top of ``base`` (default: this process's)."""
+        from hermetic.outputs.prefix.activation import activation_environment
+
+        return activation_environment(self.prefix, os.environ if base is None else base)
+
+
+@dataclass(frozen=True)
+class _Workplace(Project):
+    """The folder that a Python program works in, as the project that the other rooms know."""
+
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> Mapping[str, str]:
+        return self.addresses
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One thing to lock and build: where, what, and whom to tell."""
+
+    workplace: _Workplace
+    declaration: Declaration
+    output: Output
+    offline: bool = False
+
+
+def declare(
+    conda: Sequence[str] = (),
+    pip: Sequence[str] = (),
+    *,
+    channels: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    accelerator: str = "cpu",
+    system: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    source_builds: Sequence[str] = (),
+) -> Spec:
+    """Declare an environment in Python; its relative paths start from the working folder.
+
+    ``conda`` and ``pip`` are requirements in any spelling of conda's and pip's (options of pip included).
+    No channels means the default one, no platforms this machine's. Raises SpecError and UsageError.
+    """
+    environment = Environment(None)
+    dependencies = CondaDependencies.from_spec(Spec())
+    for channel in _texts("channels", channels):
+        dependencies.add_channel(channel)
+    for requirement in _texts("conda", conda):
+        dependencies.add_conda_package(requirement)
+    dependencies.set_pip_requirements(_texts("pip", pip))
+    environment.python.conda_dependencies = dependencies
+    environment.environment_variables = dict(variables or {})
+    environment.accelerator = accelerator
+    environment.system = dict(system or {})
+    environment.source_builds = _texts("source_builds", source_builds)
+    spec = environment.to_spec()
+    return replace(spec, platforms=tuple(check_platform(platform) for platform in _texts("platforms", platforms)))
+
+
+def lock(
+    source: Source,
+    path: AnyPath | None = None,
+    *,
+    platforms: Sequence[str] | None = None,
+    update: Sequence[str] | None = None,
+    exclude_newer: str | None = None,
+    channels: Mapping[str, str] | None = None,
+    offline: bool = False,
+    show_output: bool = False,
+) -> Lock:
+    """Resolve what is declared, for all its platforms; with ``path`` the lock there keeps its pins and is rewritten.
+
+    ``update`` names the packages whose pins may move (``["*"]``: all); ``exclude_newer`` is a date or time;
+    ``channels`` maps names of channels to addresses. Raises UnsatisfiableError, NetworkError, SpecError and kin.
+    """
+    with TemporaryDirectory(prefix="hermetic-") as folder:
+        job = _job(source, _path(path, Path(folder) / "none.lock.json"), channels, offline=offline, show=show_output)
+        return _lock(job, platforms, update, exclude_newer, write=path is not None)
+
+
+def build(
+    source: Source | Lock,
+    prefix: AnyPath,
+    *,
+    path: AnyPath | None = None,
+    locked: bool = False,
+    channels: Mapping[str, str] | None = None,
+    link_scripts: str = "refuse",
+    jobs: int | None = None,
+    offline: bool = False,
+    show_output: bool = False,
+) -> LocalBuild:
+    """Build an environment at ``prefix`` from a Lock, or from what is declared.
+
+    With ``path`` the lock there is used where it fits, and made or mended where it does not (``locked``: an
+    error instead). A prefix that is already so is left as it is. ``link_scripts`` is ``refuse``, ``skip`` or
+    ``run``; ``jobs`` limits what is done at once.
+    """
+    with TemporaryDirectory(prefix="hermetic-") as folder:
+        lock_path = _path(path, Path(folder) / "none.lock.json")
+        declared = Spec() if isinstance(source, Lock) else source
+        job = _job(declared, lock_path, channels, offline=offline, show=show_output)
+        found = source if isinstance(source, Lock) else _fitting(job, locked=locked)
+        built = _build(job, found, Path(prefix).absolute(), link_scripts, jobs)
+    return built if path is not None else replace(built, lock_path=None)
+
+
+def lock_environment(
+    environment: Environment,
+    path: AnyPath | None,
+    *,
+    platforms: Sequence[str] | None,
+    update: Sequence[str] | None,
+    exclude_newer: str | None,
+    offline: bool,
+    show_output: bool,
+) -> Lock:
+    """Lock an Environment: see Environment.lock."""
+    job = _job(environment, _path(path, _default_lock(environment)), offline=offline, show=show_output)
+    return _lock(job, platforms, update, exclude_newer, write=True)
+
+
+def build_environment(
+    environment: Environment,
+    *,
+    platform: str | None,
+    prefix: AnyPath | None,
+    path: AnyPath | None,
+    locked: bool,
+    link_scripts: str,
+    offline: bool,
+    show_output: bool,
+) -> LocalBuild:
+    """Build an Environment on disk: see Environment.build_local."""
+    _refuse_foreign(platform)
+    if environment.python.user_managed_dependencies:
+        raise UsageError(
+            "build_local: the environment is user-managed, so there is nothing to build",
+            remedy="set python.user_managed_dependencies = False to have its packages installed",
+        )
+    lock_path = _path(path, _default_lock(environment))
+    target = _path(prefix, Layout(Path.cwd()).prefix(_name(environment, "prefix")) if prefix is None else Path())
+    job = _job(environment, lock_path, offline=offline, show=show_output)
+    return _build(job, _fitting(job, locked=locked), target, link_scripts, None)
+
+
+def _lock(
+    job: _Job,
+    platforms: Sequence[str] | None,
+    update: Sequence[str] | None,
+    exclude_newer: str | None,
+    *,
+    write: bool,
+) -> Lock:
+    from hermetic.project.locking import lock_declaration
+
+    declaration = job.declaration
+    if platforms is not None:
+        chosen = tuple(check_platform(platform) for platform in _texts("platforms", platforms))
+        declaration = replace(declaration, spec=replace(declaration.spec, platforms=chosen))
+    outcome = lock_declaration(
+        job.workplace,
+        declaration,
+        update=None if update is None else _texts("update", update),
+        exclude_newer=exclude_newer,
+        offline=job.offline,
+        reporter=job.output,
+        write=write,
+    )
+    return outcome.lock
+
+
+def _fitting(job: _Job, *, locked: bool) -> Lock:
+    from hermetic.project.building import fitting_lock
+
+    return fitting_lock(job.workplace, job.declaration, locked=locked, offline=job.offline, reporter=job.output)
+
+
+def _build(job: _Job, found: Lock, target: Path, link_scripts: str, jobs: int | None) -> LocalBuild:
+    from hermetic.outputs.prefix import build_prefix
+    from hermetic.project.building import platform_lock
+    from hermetic.store import Store
+
+    platform: PlatformLock = platform_lock(found, job.declaration)
+    config = job.workplace.config(offline=job.offline)
+    result = build_prefix(
+        platform,
+        target,
+        store=Store.open(config.store),
+        config=config,
+        reporter=job.output,
+        offline=job.offline,
+        link_scripts=link_scripts,
+        jobs=jobs,
+    )
+    warnings = tuple(job.output.warnings)
+    return LocalBuild(target, platform.key(), result.changed, found, job.declaration.lock_path, warnings)
+
+
+def _job(
+    source: Source, lock_path: Path, channels: Mapping[str, str] | None = None, *, offline: bool, show: bool
+) -> _Job:
+    spec, root, name, warnings = _spec_of(source)
+    manifest_path = find_manifest(root)
+    addresses: dict[str, str] = {}
+    if manifest_path:
+        manifest = load_manifest(manifest_path)
+        _refuse_claimed(manifest_path, {item.lock.absolute() for item in manifest.environments.values()}, lock_path)
+        addresses |= {item: _absolute(address, manifest.root) for item, address in manifest.channels.items()}
+    addresses |= {item: _absolute(str(address), Path.cwd()) for item, address in (channels or {}).items()}
+    output = Output(show=show)
+    declaration = Declaration(name, spec, (), lock_path, warnings)
+    return _Job(_Workplace(Layout(root), addresses=addresses), declaration, output, offline)
+
+
+def _spec_of(source: Source) -> tuple[Spec, Path, str, tuple[str, ...]]:
+    """Give a source's Spec, the folder that its relative paths start from, its name for messages, and warnings."""
+    if isinstance(source, Spec):
+        return source, Path.cwd(), "the environment", ()
+    if isinstance(source, Environment):
+        root = source.python.conda_dependencies.root
+        return source.to_spec(), root, source.name or "the environment", ()
+    if isinstance(source, CondaDependencies):
+        return source.to_spec(), source.root, "the environment", ()
+    from hermetic.spec.load import load
+
+    files = [source] if isinstance(source, str | os.PathLike) else source
+    if not isinstance(files, Sequence) or not all(isinstance(file, str | os.PathLike) for file in files):
+        raise ArgumentError(
+            f"{type(source).__name__} cannot be locked",
+            remedy="give a Spec, an Environment, CondaDependencies, or the paths of spec files",
+        )
+    paths = [Path(file).absolute() for file in files]
+    for path in paths:
+        if not path.exists():
+            raise MissingError(f"there is no file {path}", remedy="check the path of the spec file")
+    root = (paths[0] if paths and paths[0].is_dir() else paths[0].parent) if paths else Path.cwd()
+    found = load(paths, root=root)
+    return found.spec, root, found.name or "the environment", found.warnings
+
+
+def _default_lock(environment: Environment) -> Path:
+    return Layout(Path.cwd()).lock(_name(environment, "lock"))
+
+
+def _name(environment: Environment, parameter: str) -> str:
+    if environment.name is None:
+        raise UsageError("the environment has no name", remedy=f"set its name, or give {parameter} a path")
+    return environment.name
+
+
+def _refuse_claimed(manifest: Path, claimed: set[Path], lock_path: Path) -> None:
+    if lock_path.absolute() in claimed:
+        raise UsageError(
+            f"{lock_path} is the lock of an environment that {manifest} declares",
+            remedy=f"give another path for the lock, or build what {MANIFEST} declares with 'hermetic build'",
+        )
+
+
+def _refuse_foreign(platform: object) -> None:
+    """Accept the platform of this machine, as conda or the v1 SDK names it."""
+    here = current_platform()
+    system = {"linux": "Linux", "osx": "OSX", "win": "Windows"}[here.split("-", maxsplit=1)[0]]
+    if platform is not None and str(platform).lower() not in {here, system.lower()}:
+        raise UsageError(
+            f"build_local: an environment for {platform} cannot be built on {here}",
+            remedy="lock it here with lock(platforms=[...]), and build it there",
+        )
+
+
+def _absolute(address: str, base: Path) -> str:
+    return address if "://" in address or address.startswith("${") else str(base / address)
+
+
+def _path(path: AnyPath | None, default: Path) -> Path:
+    return default if path is None else Path(path).absolute()
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise ArgumentError(f"{name} is a list of texts", remedy=f"write {name}=[...]")
+    return list(value)
