@@ -23,11 +23,13 @@ from hermetic.spec.urls import clean_url, is_url
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _NUMBER = r"(?:0|[1-9][0-9]*)"
+_VERSION = rf"{_NUMBER}(?:\.{_NUMBER})*(?:[a-z]+{_NUMBER})?"
 _PLAIN = re.compile(
     rf"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_]))*)(?P<space>[ \t]*)"
-    rf"(?P<terms>(?:(?:[<>]=?|!=|==?)[ \t]*{_NUMBER}(?:\.{_NUMBER})*(?:\.\*)?[ \t]*(?:,[ \t]*(?=[<>=!])|\Z))*)\Z"
+    rf"(?P<terms>(?:(?:[<>]=?|!=|==?)[ \t]*{_VERSION}(?:\.\*)?[ \t]*(?:,[ \t]*(?=[<>=!])|\Z))*)\Z"
 )
-_TERM = re.compile(r"([<>=!]+)[ \t]*([0-9.*]+)")
+_RELATION = re.compile(r"(>=|<=|>|<|!=|~=|==)(\s*)([^,|()\s=<>!~\[\]\"']+)")
+_TERM = re.compile(r"([<>=!]+)[ \t]*([0-9a-z.*]+)")
 _CHANNEL = re.compile(r"(?P<channel>[^\[\]'\" ]+?)::(?P<rest>.*)\Z", re.DOTALL)
 _SUBDIR = re.compile(r"(?:noarch|[a-z0-9]+-[a-z0-9_]+)\Z")
 _ARCHIVES = (".conda", ".tar.bz2")
@@ -119,6 +121,7 @@ def _by_rattler(text: str, whole: str, place: Place | None) -> dict[str, str]:
 
     if not text:
         raise SpecError("a conda requirement without a package name", place=place, remedy=_REMEDY)
+    text = _RELATION.sub(lambda found: _relation(*found.groups(), whole=whole, place=place), text)
     try:
         spec = MatchSpec(text)
         canonical = spec.to_canonical_string()
@@ -127,6 +130,20 @@ def _by_rattler(text: str, whole: str, place: Place | None) -> dict[str, str]:
             f"{_shown(whole)} is no conda requirement: {_reason(error)}", place=place, remedy=_hint(text)
         ) from None
     return _fields(canonical, whole, place)
+
+
+def _relation(operator: str, space: str, version: str, *, whole: str, place: Place | None) -> str:
+    """Read a star behind an operator as conda does, where py-rattler does not; refuse what only seems to work."""
+    if "*" not in version and (operator != "~=" or re.search(r"[._]", version)):
+        return operator + space + version
+    if operator == "~=":
+        raise SpecError(f"{_shown(whole)}: ~= compares numbers with a dot", place=place, remedy="write ~=1.2 or 1.*")
+    if operator == "==":
+        return operator + space + re.sub(r"(?<=[^.])\*\Z", ".*", version)
+    if not version.endswith(".*"):
+        remedy = f"write {operator}{version.rstrip('*')}{'.*' if operator == '!=' else ''}"
+        raise SpecError(f"{_shown(whole)}: a star behind {operator}", place=place, remedy=remedy)
+    return operator + space + (version if operator == "!=" else version.removesuffix(".*"))
 
 
 def _fields(canonical: str, whole: str, place: Place | None) -> dict[str, str]:

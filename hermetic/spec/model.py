@@ -176,7 +176,9 @@ class Spec:
             self,
             conda=tuple(replace(r, platforms=()) for r in self.conda if not r.platforms or platform in r.platforms),
             pip=tuple(replace(r, platforms=()) for r in self.pip if not r.platforms or platform in r.platforms),
-            constraints=tuple(r for r in self.constraints if not r.platforms or platform in r.platforms),
+            constraints=tuple(
+                replace(r, platforms=()) for r in self.constraints if not r.platforms or platform in r.platforms
+            ),
             platforms=(platform,),
         )
 

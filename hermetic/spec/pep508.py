@@ -22,13 +22,16 @@ from hermetic.spec.model import MAIN, PipRequirement
 from hermetic.spec.urls import clean_url, is_url
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
+_VERSION = rf"{_NUMBER}(?:\.{_NUMBER})*(?:(?:a|b|rc){_NUMBER})?"
+_COMPATIBLE = rf"{_NUMBER}(?:\.{_NUMBER})+"
 _PLAIN = re.compile(
     rf"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ \t]*"
     rf"(?:\[(?P<extras>[ \t]*[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?[ \t]*"
     rf"(?:,[ \t]*[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?[ \t]*)*)\])?[ \t]*"
-    rf"(?P<terms>(?:(?:[<>]=?|[!=]=)[ \t]*{_NUMBER}(?:\.{_NUMBER})*[ \t]*(?:,[ \t]*(?=[<>=!])|\Z))*)\Z"
+    rf"(?P<terms>(?:(?:[<>]=?[ \t]*{_VERSION}|[!=]=[ \t]*{_VERSION}|[!=]=[ \t]*{_NUMBER}(?:\.{_NUMBER})*\.\*|~=[ \t]*{_COMPATIBLE})"
+    rf"[ \t]*(?:,[ \t]*(?=[<>=!~])|\Z))*)\Z"
 )
-_TERM = re.compile(r"([<>=!]+)[ \t]*([0-9.]+)")
+_TERM = re.compile(r"([<>=!~]+)[ \t]*([0-9abrc.*]+)")
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+[A-Za-z0-9.+-]+:")
 _SCP = re.compile(r"(git|hg)\+ssh://([^/:]+@)?([^/:]+):(?!\d+/)(.+)", re.DOTALL)
 _NAMED_URL = re.compile(

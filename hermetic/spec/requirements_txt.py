@@ -6,6 +6,7 @@ are local paths here (pip takes those relative to the working folder, which is n
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -96,12 +97,12 @@ class _Reader:
         self.root = root
 
     def file(self, path: Path, *, constraint: bool, above: tuple[Path, ...], by: Place | None = None) -> None:
-        if path.resolve() in {other.resolve() for other in above}:
+        if os.path.realpath(path) in {os.path.realpath(other) for other in above}:
             names = " -> ".join(str(other) for other in (*above, path))
             raise SpecError(f"the files include each other: {names}", place=by, remedy="remove one -r or -c")
         if len(above) > _MAX_DEPTH:
             raise SpecError("too many files include each other", place=by, remedy="put them into one file")
-        if by and not path.is_file():
+        if by and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise SpecError(f"there is no file {path}", place=by, remedy="paths after -r and -c start at this file")
         text = read_text(path)
         self.found.files.append(path)
