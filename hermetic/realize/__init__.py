@@ -1,1 +1,1 @@
-"""Realising a plan: sandboxed commands and the order of actions."""
+"""Realising a plan: archives unpacked and modules compiled into trees of the store, and sandboxed commands."""

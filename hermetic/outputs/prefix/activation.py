@@ -1,0 +1,102 @@
+"""The environment variables of a prefix in use: what ``conda activate`` would set, without a shell to stay in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from hermetic.errors import BuildError, MachineError
+
+_UNSET = "***unset***"
+"""How conda writes a variable that an environment takes away."""
+
+
+def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variables of a process that runs in a prefix: ``base`` (default: ours), changed by the prefix.
+
+    The prefix's folders come first in ``PATH``, its variables are set, then its packages' activation scripts
+    (``etc/conda/activate.d``) are run once, and what they export is taken over. Raises BuildError for a script
+    that fails, MachineError where there is no shell for it.
+    """
+    environment = dict(os.environ if base is None else base)
+    folders = [str(folder) for folder in _folders(prefix)]
+    rest = [part for part in environment.get("PATH", os.defpath).split(os.pathsep) if part not in folders]
+    environment["PATH"] = os.pathsep.join([*folders, *rest])
+    for name in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):  # another Python's; not ours
+        environment.pop(name, None)
+    environment["CONDA_PREFIX"] = str(prefix)
+    environment["CONDA_DEFAULT_ENV"] = prefix.name
+    environment["CONDA_SHLVL"] = "1"
+    for name, value in _variables(prefix).items():
+        if value == _UNSET:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob("*.sh"))
+    return _run_scripts(scripts, environment) if scripts and os.name == "posix" else environment
+
+
+def _folders(prefix: Path) -> list[Path]:
+    if sys.platform == "win32":
+        library = prefix / "Library"
+        return [prefix, library / "mingw-w64" / "bin", library / "usr" / "bin", library / "bin", prefix / "Scripts"]
+    return [prefix / "bin"]
+
+
+def _variables(prefix: Path) -> dict[str, str]:
+    """Give the variables of packages (``env_vars.d``), then of the environment, which win."""
+    found: dict[str, str] = {}
+    for file in sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json")):
+        found |= _strings(file, None)
+    return found | _strings(prefix / "conda-meta" / "state", "env_vars")
+
+
+def _strings(file: Path, member: str | None) -> dict[str, str]:
+    try:
+        values = json.loads(file.read_bytes())
+        values = values[member] if member else values
+        return {str(name): str(value) for name, value in values.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise BuildError(f"{file} cannot be read", remedy="build the environment anew") from None
+
+
+def _run_scripts(scripts: list[Path], environment: Mapping[str, str]) -> dict[str, str]:
+    shell = shutil.which("bash", path=environment.get("PATH")) or shutil.which("sh")
+    if shell is None:
+        raise MachineError("there is no shell to run the environment's activation scripts", remedy="install bash")
+    # The variables come back through a file descriptor of their own: scripts may print what they like.
+    read, write = os.pipe()
+    python = sys.executable
+    dump = f'exec "$HERMETIC_DUMP" -I -S -c "import os; os.write({write}, chr(0).join(k + \'=\' + v ' \
+           f'for k, v in os.environ.items()).encode(\'utf-8\', \'surrogateescape\'))"'  # fmt: skip
+    lines = ['for script in "$@"; do . "$script"; done', dump]
+    with os.fdopen(read, "rb") as answer:
+        try:
+            process = subprocess.Popen(
+                [shell, "-c", "\n".join(lines), "activate", *map(str, scripts)],
+                env={**environment, "HERMETIC_DUMP": python},
+                pass_fds=(write,), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        finally:
+            os.close(write)
+        import threading
+
+        said: list[bytes] = []
+        assert process.stdout
+        reader = threading.Thread(target=lambda: said.append(process.stdout.read()))  # type: ignore[union-attr]
+        reader.start()
+        data = answer.read()
+        reader.join()
+        process.wait()
+    if process.returncode or not data:
+        detail = b"".join(said).decode(errors="replace").strip()
+        raise BuildError(f"an activation script of {scripts[0].parent} failed" + (f": {detail}" if detail else ""))
+    pairs = (item.partition("=") for item in data.decode("utf-8", "surrogateescape").split("\0"))
+    return {name: value for name, _, value in pairs if name not in ("HERMETIC_DUMP", "_", "SHLVL")}

@@ -1,0 +1,55 @@
+"""Where things lie in a prefix, by platform and Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermetic.errors import UsageError
+from hermetic.lock.model import CondaPackage, PlatformLock
+
+
+@dataclass(frozen=True)
+class PrefixLayout:
+    """Places in a prefix, relative to it, with ``/``. Without a Python, those that belong to it are empty."""
+
+    scripts: str
+    site_packages: str = ""
+    library: str = ""
+    """The folder of Python's modules: where pyc files are made."""
+    headers: str = ""
+    executable: str = ""
+    """The interpreter, as scripts name it."""
+
+    def place(self, path: str, *, noarch_python: bool) -> str:
+        """Give where a file of a conda archive goes (noarch python packages: CEP 20 and before)."""
+        if not noarch_python:
+            return path
+        for folder, target in (("site-packages/", self.site_packages), ("python-scripts/", self.scripts)):
+            if path.startswith(folder):
+                return f"{target}/{path.removeprefix(folder)}"
+        return path
+
+
+def prefix_layout(lock: PlatformLock) -> PrefixLayout:
+    """Give the layout of a platform's prefix. Raises UsageError for a Python whose version cannot be read."""
+    windows = lock.platform.startswith("win-")
+    scripts = "Scripts" if windows else "bin"
+    python = lock.python()
+    if python is None:
+        return PrefixLayout(scripts)
+    if windows:
+        return PrefixLayout(
+            scripts, python.python_site_packages_path or "Lib/site-packages", "Lib", "Include", "python.exe"
+        )
+    minor = _minor(python)
+    site_packages = python.python_site_packages_path or f"lib/python{minor}/site-packages"
+    library = site_packages.removesuffix("/site-packages")
+    headers = f"include/{library.rpartition('/')[2]}"
+    return PrefixLayout(scripts, site_packages, library, headers, f"bin/python{minor}")
+
+
+def _minor(python: CondaPackage) -> str:
+    parts = python.version.split(".")
+    if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
+        raise UsageError(f"cannot tell the minor version of python {python.version}")
+    return f"{parts[0]}.{parts[1]}"

@@ -1,0 +1,125 @@
+"""Wheels linked from the store's trees into a staging folder, as an installer must (PyPA specifications).
+
+Scripts get the interpreter of the final prefix, RECORD lists what was installed, INSTALLER says by whom.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermetic.lock.model import Wheel
+from hermetic.outputs.prefix.layout import PrefixLayout
+from hermetic.plan.files import FILE, FileEntry
+from hermetic.realize.trees import Tree
+
+if TYPE_CHECKING:
+    from hermetic.outputs.prefix.links import Linker
+
+INSTALLER = b"hermetic\n"
+_SHEBANG_LIMIT = 124  # Linux reads 127 bytes of a first line (255 since 5.1)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A wheel's file in a prefix: what it will be, and from where: a file of a tree, or bytes made for this prefix."""
+
+    entry: FileEntry
+    file: Path | None = None
+    data: bytes = b""
+
+
+def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path, *, windows: bool = False) -> list[Placed]:
+    """Give what a wheel puts into a prefix, sorted by path, without its RECORD."""
+    from installer.scripts import Script
+
+    folders = {
+        "purelib": layout.site_packages,
+        "platlib": layout.site_packages,
+        "scripts": layout.scripts,
+        "headers": f"{layout.headers}/{wheel.name}",
+        "data": "",
+    }
+    interpreter = f"{prefix}{os.sep}{layout.executable}"
+    placed: dict[str, Placed] = {}
+    for entry in tree.listing.entries:
+        if entry.kind != FILE:
+            continue
+        scheme, _, rest = entry.path.partition("/")
+        path = f"{folders[scheme]}/{rest}".lstrip("/")
+        source = tree.files / entry.path
+        data = _with_interpreter(source, interpreter) if scheme == "scripts" else None
+        if data is None:
+            placed[path] = Placed(_moved(entry, path), source)
+        else:
+            placed[path] = _made(path, data, executable=True)
+    for name, module, attribute, section in tree.listing.about["scripts"]:
+        script = Script(name, module, attribute, section)
+        file_name, data = script.generate(interpreter, "win-amd64" if windows else "posix")
+        path = f"{layout.scripts}/{file_name}"
+        placed[path] = _made(path, data, executable=True)
+    path = f"{layout.site_packages}/{tree.listing.about['dist_info']}/INSTALLER"
+    placed[path] = _made(path, INSTALLER)
+    return [placed[path] for path in sorted(placed)]
+
+
+def record(tree: Tree, layout: PrefixLayout, placed: Iterable[Placed], compiled: Iterable[FileEntry]) -> Placed:
+    """Give the RECORD of an installed wheel: every file relative to site-packages, pyc files without digests."""
+    path = f"{layout.site_packages}/{tree.listing.about['dist_info']}/RECORD"
+    rows = [(_relative(path, layout), "", "")]
+    for file in placed:
+        digest = urlsafe_b64encode(bytes.fromhex(file.entry.sha256)).rstrip(b"=").decode()
+        rows.append((_relative(file.entry.path, layout), f"sha256={digest}", str(file.entry.size)))
+    rows += [(_relative(entry.path, layout), "", "") for entry in compiled]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(sorted(rows))
+    return _made(path, text.getvalue().encode())
+
+
+def link_placed(placed: Iterable[Placed], staging: Path, linker: Linker) -> None:
+    """Put files into a staging folder."""
+    for file in placed:
+        target = f"{staging}/{file.entry.path}"
+        if file.file is not None:
+            linker.link(os.fspath(file.file), target, file.entry.mode)
+        else:
+            linker.write(target, file.data, file.entry.mode)
+
+
+def _relative(path: str, layout: PrefixLayout) -> str:
+    return os.path.relpath(path, layout.site_packages).replace(os.sep, "/")
+
+
+def _moved(entry: FileEntry, path: str) -> FileEntry:
+    return FileEntry(path, entry.kind, entry.sha256, entry.size, entry.executable)
+
+
+def _made(path: str, data: bytes, *, executable: bool = False) -> Placed:
+    return Placed(FileEntry(path, FILE, sha256(data).hexdigest(), len(data), executable), None, data)
+
+
+def _with_interpreter(source: Path, interpreter: str) -> bytes | None:
+    """Give a script with ``#!python`` replaced by the interpreter, or None if its first line is another."""
+    with source.open("rb") as file:
+        first = file.readline()
+        if not first.startswith(b"#!python"):
+            return None
+        rest = file.read()
+    gui = first.startswith(b"#!pythonw") and interpreter.endswith("python.exe")
+    return shebang(interpreter.replace("python.exe", "pythonw.exe") if gui else interpreter) + rest
+
+
+def shebang(interpreter: str) -> bytes:
+    """Give the first line (or lines) of a script for an interpreter, also for one that the kernel would not take."""
+    from shlex import quote
+
+    if " " not in interpreter and len(os.fsencode(interpreter)) <= _SHEBANG_LIMIT:
+        return b"#!" + os.fsencode(interpreter) + b"\n"
+    return b"#!/bin/sh\n'''exec' " + os.fsencode(quote(interpreter)) + b" \"$0\" \"$@\"\n' '''\n"

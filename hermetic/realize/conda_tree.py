@@ -1,0 +1,86 @@
+"""Conda archives, unpacked once per digest by py-rattler into trees of the store.
+
+The bytes are those that the store checked; the archive is inspected before anything unpacks it. The listing's
+``about`` keeps what a build asks of a package: its link scripts, and the distributions that its metadata names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermetic.errors import IntegrityError
+from hermetic.lock.model import CondaPackage
+from hermetic.plan.keys import conda_tree_key
+from hermetic.realize.trees import Tree, make_tree
+
+if TYPE_CHECKING:
+    from hermetic.store import Store
+
+KIND = "conda"
+_DIST_INFO = re.compile(r"(?:.*/)?site-packages/([^/]+)-([^/-]+)\.(?:dist|egg)-info(?:/METADATA|/PKG-INFO)?")
+
+
+def conda_tree(store: Store, package: CondaPackage) -> Tree:
+    """Give a conda package's tree, unpacked first if need be. Raises IntegrityError for an archive that is no package.
+
+    The archive itself must be in the store.
+    """
+
+    def fill(folder: Path) -> dict[str, Any]:
+        _unpack(store, package, folder)
+        return _about(package, folder)
+
+    return make_tree(store, KIND, conda_tree_key(package), fill)
+
+
+def _unpack(store: Store, package: CondaPackage, folder: Path) -> None:
+    from hermetic.store.archive import inspect
+
+    blob = store.blob_path(package.sha256)
+    with store.staging() as staging:
+        named = staging / package.file_name  # py-rattler goes by the name's ending
+        named.symlink_to(blob)
+        inspect(named)
+        from rattler.package_streaming import extract
+
+        try:
+            digest, _ = extract(named, folder)
+        except Exception as error:  # noqa: BLE001  py-rattler's errors have no common base
+            _explain(package, error)
+    if digest.hex() != package.sha256:
+        raise IntegrityError(f"{package.file_name} changed while it was unpacked")
+
+
+def _explain(package: CondaPackage, error: Exception) -> None:
+    from hermetic.realize.faults import machine_fault
+
+    if fault := machine_fault(error, f"cannot unpack {package.file_name}"):
+        raise fault from error
+    raise IntegrityError(
+        f"{package.file_name} is no conda package that can be unpacked: {error}",
+        remedy="the channel serves a damaged archive: lock another build of the package, or tell the channel",
+    ) from error
+
+
+def _about(package: CondaPackage, folder: Path) -> dict[str, Any]:
+    info = folder / "info"
+    try:
+        index = json.loads((info / "index.json").read_bytes())
+        stated = (index["name"], str(index["version"]), str(index["build"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            f"{package.file_name} has no readable info/index.json", remedy="lock another build of the package"
+        ) from None
+    if stated != (package.name, package.version, package.build):
+        raise IntegrityError(
+            f"{package.file_name} says that it is {' '.join(stated)}, the lock says "
+            f"{package.name} {package.version} {package.build}",
+            remedy="the channel serves a wrong archive under this name: lock again",
+        )
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    scripts = [name for name in names if re.fullmatch(r"(bin|Scripts)/\.[^/]+-(pre|post)-(un)?link\.(sh|bat)", name)]
+    distributions = sorted({match[1] for name in names if (match := _DIST_INFO.fullmatch(name))})
+    return {"link_scripts": scripts, "distributions": distributions}

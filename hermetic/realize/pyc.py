@@ -1,0 +1,156 @@
+"""Compiled modules, made once per package and Python, by the environment's own interpreter in parallel.
+
+The bytes depend on the sources, their place in a prefix and the Python package, and on nothing else: not on the
+prefix (the name in a pyc is relative; Python's import puts the real one in), not on order, job count or hash seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermetic.errors import BuildError
+from hermetic.lock.model import CondaPackage
+from hermetic.plan.keys import pyc_tree_key
+from hermetic.realize.trees import FILES, LISTING, Tree, normalise, read_tree
+
+if TYPE_CHECKING:
+    from hermetic.store import Store
+
+KIND = "pyc"
+_BATCH = 16
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python that compiles: its package, its executable, and the tag of its pyc files (``cpython-311``)."""
+
+    package: CondaPackage
+    executable: Path
+    tag: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module to compile: its place in a prefix, its digest, and where its bytes are now."""
+
+    path: str
+    sha256: str
+    file: Path
+
+
+def pyc_path(source: str, tag: str) -> str:
+    """Give the place of a module's pyc (PEP 3147)."""
+    folder, _, name = source.rpartition("/")
+    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
+
+
+def interpreter(package: CondaPackage, executable: Path) -> Interpreter | None:
+    """Ask a Python who it is. None if it cannot make pyc files that are valid without their source's time."""
+    ask = "import sys; i = sys.implementation; print(i.name, i.cache_tag, *sys.version_info[:2])"
+    answer = subprocess.run(
+        [os.fspath(executable), "-S", "-c", ask], env=_ENVIRONMENT, cwd="/", capture_output=True, text=True, check=False
+    )
+    fields = answer.stdout.split()
+    if answer.returncode or len(fields) != 4:
+        return None
+    name, tag, major, minor = fields
+    return Interpreter(package, executable, tag) if name == "cpython" and (int(major), int(minor)) >= (3, 7) else None
+
+
+def pyc_trees(
+    store: Store, python: Interpreter, groups: Sequence[Sequence[Source]], *, jobs: int | None = None
+) -> list[Tree]:
+    """Give one tree of pyc files for each group of sources, compiled first where the store lacks it.
+
+    Modules that do not compile have no pyc, as with ``compileall``. Raises BuildError if the interpreter fails.
+    """
+    keys = [pyc_tree_key(python.package, [(s.path, s.sha256) for s in group]) for group in groups]
+    missing = {key: group for key, group in zip(keys, groups, strict=True) if not store.has_tree(KIND, key)}
+    if missing:
+        with ExitStack() as stack:
+            folders = {key: stack.enter_context(store.new_tree(KIND, key)) for key in missing}
+            work = [item for key, group in missing.items() for item in _targets(folders[key], group, python.tag)]
+            failed = _compile(python, work, jobs or os.cpu_count() or 1)
+            for folder in folders.values():
+                skipped = sorted(name for name, target in failed if target.startswith(f"{folder}{os.sep}"))
+                listing = {"about": {"skipped": skipped}, "entries": [e.to_list() for e in normalise(folder / FILES)]}
+                (folder / LISTING).write_text(json.dumps(listing, separators=(",", ":")))
+    return [read_tree(store, KIND, key) for key in keys]
+
+
+def _targets(folder: Path, group: Sequence[Source], tag: str) -> list[list[str]]:
+    files = folder / FILES
+    files.mkdir()
+    targets = [(source, files / pyc_path(source.path, tag)) for source in group]
+    for parent in {target.parent for _, target in targets}:
+        parent.mkdir(parents=True, exist_ok=True)
+    return [[str(source.file), source.path, str(target)] for source, target in targets]
+
+
+def _compile(python: Interpreter, work: list[list[str]], jobs: int) -> list[tuple[str, str]]:
+    """Compile [file, name, target] items in worker processes; give (name, target) of those that cannot be."""
+    work = sorted(work, key=lambda item: -os.path.getsize(item[0]))  # noqa: PTH202  the large ones first
+    batches: queue.SimpleQueue[list[list[str]]] = queue.SimpleQueue()
+    workers = max(1, min(jobs, len(work) // _BATCH + 1))
+    step = max(1, min(_BATCH, len(work) // (workers * 4) + 1))
+    for start in range(0, len(work), step):
+        batches.put(work[start : start + step])
+    failed: list[tuple[str, str]] = []
+    faults: list[BuildError] = []
+
+    def serve() -> None:
+        try:
+            failed.extend(_serve(python, batches, faults))
+        except BuildError as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=serve, daemon=True) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return failed
+
+
+def _serve(
+    python: Interpreter, batches: queue.SimpleQueue[list[list[str]]], faults: Sequence[Any]
+) -> list[tuple[str, str]]:
+    worker = Path(__file__).with_name("pyc_worker.py").read_text()
+    command = [os.fspath(python.executable), "-S", "-B", "-W", "ignore", "-c", worker]
+    failed = []
+    with subprocess.Popen(
+        command, env=_ENVIRONMENT, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        while not faults:
+            try:
+                batch = batches.get_nowait()
+            except queue.Empty:
+                break
+            try:
+                process.stdin.write(json.dumps(batch).encode() + b"\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            except BrokenPipeError:
+                answer = b""
+            if not answer:
+                process.kill()
+                detail = process.stderr.read().decode(errors="replace").strip().splitlines()
+                raise BuildError(
+                    f"the environment's Python failed while it compiled modules: {detail[-1] if detail else 'it died'}",
+                    remedy=f"try it by hand: {python.executable} -c 'import marshal, json'",
+                )
+            failed += [(batch[position][1], batch[position][2]) for position in json.loads(answer)]
+    return failed
