@@ -1,21 +1,213 @@
-"""What a conda solver's or gateway's failure means to the person who asked."""
+"""What a conda solver's or a channel's failure means to the person who asked.
+
+The solver's tree is kept, because it is the explanation; around it stand the requirements with their places, what
+the channels have instead, and what to do. No message holds an address with credentials: channels are named.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import HermeticError, NetworkError, UnsatisfiableError
+from hermetic.errors import (
+    CredentialsError,
+    HermeticError,
+    MachineError,
+    NetworkError,
+    OfflineError,
+    SpecError,
+    UnsatisfiableError,
+    UsageError,
+)
+from hermetic.platforms import NOARCH
+from hermetic.spec.model import CondaRequirement
 
 if TYPE_CHECKING:
     from rattler import Gateway
 
     from hermetic.lock.conda_solver import CondaRequest
 
+_PREFIX = "Cannot solve the request because of: "
+_NONE_FOUND = re.compile(
+    r"No candidates were found for (?P<whole>\S+(?: [^,\n]+)*?)\.?$"
+    r"|[├└]─ (?P<part>\S.*?), for which no candidates were found",
+    re.MULTILINE,
+)
+_NODE = re.compile(r"^[\s│├└─]*(?:No candidates were found for )?(?P<name>[A-Za-z0-9_][\w.-]*)")
+_STATUS = re.compile(r"\((\d{3}) ([^)]*)\)")
+_LISTED = 6
+"""How many versions, names or requirements a message shows at most; more would bury the reason."""
 
-async def explain(error: Exception, request: CondaRequest, gateway: Gateway, channels: list[Any]) -> HermeticError:
-    """Turn an error of py-rattler into one of ours."""
-    from rattler.exceptions import SolverError
+
+@dataclass(frozen=True)
+class _Advice:
+    """What the channels say to one thing that was not found: a fact, and what to do about it."""
+
+    fact: str = ""
+    remedy: str = ""
+
+
+async def explain(error: Exception, request: CondaRequest, gateway: Gateway, sources: Sequence[Any]) -> HermeticError:
+    """Turn an error of py-rattler into one of ours. ``sources`` are rattler's channels, in the request's order."""
+    from rattler.exceptions import InvalidMatchSpecError, SolverError
 
     if isinstance(error, SolverError):
-        return UnsatisfiableError(str(error).removeprefix("Cannot solve the request because of: ").strip())
-    return NetworkError(str(error))
+        return await _unsatisfiable(str(error), request, gateway, sources)
+    if isinstance(error, InvalidMatchSpecError):
+        return SpecError(f"a requirement is not understood by the solver: {error}")
+    return channel_error(str(error), request, sources)
+
+
+async def _unsatisfiable(
+    text: str, request: CondaRequest, gateway: Gateway, sources: Sequence[Any]
+) -> UnsatisfiableError:
+    body = _in_channel_names(text.removeprefix(_PREFIX).strip(), request, sources)
+    asked = _asked(body, request.requirements)
+    missing = dict.fromkeys((found["whole"] or found["part"]).strip() for found in _NONE_FOUND.finditer(body))
+    advice = [await _advise(spec, request, gateway, sources) for spec in list(missing)[:3]]
+    lines = body.replace(" *,", ",").replace(" *.", ".").replace(" * ", " ").splitlines()
+    if len(lines) == 1:
+        lines = [lines[0].replace("No candidates were found for ", "no package matches ").rstrip(".")]
+    facts = dict.fromkeys(found.fact for found in advice if found.fact)
+    message = f"the requirements for {request.platform} cannot be met:" + "\n  ".join([*_compact(lines), *facts])
+    if len(asked) > 1:
+        message += f"\n  asked for: {', '.join(map(_shown, asked[:_LISTED]))}"
+    remedies = dict.fromkeys(found.remedy for found in advice if found.remedy)
+    return UnsatisfiableError(
+        message,
+        place=next((requirement.place for requirement in asked if requirement.place), None),
+        remedy="; ".join(remedies) or "loosen or remove one of the requirements that contradict each other",
+    )
+
+
+def _compact(lines: list[str]) -> list[str]:
+    """Put a tree below its own line, so that its branches stand under each other."""
+    kept = [line.rstrip() for line in lines if line.strip()]
+    return [f" {kept[0]}"] if len(kept) == 1 else ["", *kept]
+
+
+def _asked(body: str, requirements: Sequence[CondaRequirement]) -> list[CondaRequirement]:
+    """Give the user's requirements that an explanation speaks of, in its order."""
+    order: dict[str, int] = {}
+    for number, line in enumerate(body.splitlines()):
+        if node := _NODE.match(line):
+            order.setdefault(node["name"].lower(), number)
+    return sorted((r for r in requirements if r.name in order), key=lambda r: (order[r.name], r.match))
+
+
+def _shown(requirement: CondaRequirement) -> str:
+    return f"{requirement.text} ({requirement.place})" if requirement.place else requirement.text
+
+
+async def _advise(spec: str, request: CondaRequest, gateway: Gateway, sources: Sequence[Any]) -> _Advice:
+    """Look what the channels have under a name that was not found in the wanted version."""
+    name = re.split(r"[ =<>!~\[]", spec, maxsplit=1)[0]
+    if name.startswith("__"):
+        return _advise_virtual(name, spec.removeprefix(name).strip(), request)
+    channels = ", ".join(channel.name for channel in request.channels)
+    try:
+        found = await gateway.query(
+            sources, [request.platform, NOARCH], [name], recursive=False, channel_relations="disabled"
+        )
+        records = [record for records in found for record in records]
+        if not records:
+            names = await gateway.names(sources, [request.platform, NOARCH], channel_relations="disabled")
+            near = get_close_matches(name, sorted({n.normalized for n in names}), 3, 0.75)
+            return _Advice(
+                f"no package is called {name} for {request.platform} in: {channels}",
+                f"did you mean {' or '.join(near)}?" if near else "check the name, or add the channel that has it",
+            )
+    except Exception:  # noqa: BLE001 - advice is a courtesy: its failure must not hide the reason
+        return _Advice()
+    versions = [str(version) for version in sorted({record.version for record in records})]
+    shown = ", ".join(["..."] * (len(versions) > _LISTED) + versions[-_LISTED:])
+    newer = f" (published until {request.exclude_newer:%Y-%m-%d %H:%M} UTC only)" if request.exclude_newer else ""
+    return _Advice(f"there is {name} {shown} for {request.platform} in: {channels}{newer}")
+
+
+def _advise_virtual(name: str, wanted: str, request: CondaRequest) -> _Advice:
+    """Say which property of the target machine must be declared."""
+    assumed = next((str(v.version) for v in request.virtual_packages if v.name == name), "")
+    fact = f"assumed of the target: {name} {assumed}" if assumed else f"not assumed of the target: {name}"
+    lowest = re.search(r">=?\s*([\d.]+)", wanted) or re.search(r"([\d]+(?:\.\d+)*)", wanted)
+    version = lowest[1] if lowest else ""
+    if name == "__cuda":
+        return _Advice(
+            fact, f'if the target machines have such a GPU driver, declare it: accelerator = "cuda-{version or "12.4"}"'
+        )
+    if name in {"__unix", "__linux", "__win", "__osx"} and not assumed:
+        return _Advice(fact, f"the package is not made for {request.platform}: ask for it on other platforms only")
+    known = {"__glibc": "glibc", "__linux": "linux", "__osx": "macos", "__win": "win", "__archspec": "archspec"}
+    if version:
+        return _Advice(
+            fact, f'if the target machines have it, declare it: system = {{ {known.get(name, name)} = "{version}" }}'
+        )
+    return _Advice(fact, f"declare {name} under system if the target machines have it")
+
+
+def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> HermeticError:
+    """Turn a failure to read a channel into an error that names the channel, and shows no secret."""
+    name = _channel_of(text, request, sources)
+    what = f"channel {name}" if name else "a channel"
+    if "no usable repodata cache" in text:
+        return OfflineError(f"{what} was never read on this machine, and we are offline", remedy="lock once online")
+    if "failed to open file" in text or "No such file" in text:
+        return UsageError(
+            f"{what} has no repodata where the configuration says it is",
+            remedy="check the channel's folder: NAME/noarch/repodata.json must be there",
+        )
+    if "os error 13" in text or "os error 28" in text or "os error 30" in text:
+        reason = "no space is left" if "os error 28" in text else "its folder cannot be written"
+        return MachineError(f"the repodata cache cannot be kept: {reason}", remedy="free it, or set HERMETIC_STORE")
+    if status := _STATUS.search(text):
+        return _http_error(what, int(status[1]), status[2])
+    if "could not find subdir" in text:
+        return NetworkError(f"{what} does not exist at its address", remedy="check its name and its address")
+    if "timed out" in text:
+        return NetworkError(f"{what} does not answer", remedy="try again, or use a mirror")
+    if re.search(r"parse|decode zstd|Unknown frame|EOF while|invalid or truncated|decoding", text):
+        return NetworkError(
+            f"{what} gave repodata that is damaged or none at all",
+            remedy="try again; if it stays, the channel is broken",
+        )
+    reason = next((line.removeprefix("Caused by: ") for line in reversed(text.splitlines()) if "://" not in line), "")
+    return NetworkError(
+        f"{what} cannot be read" + (f": {reason.strip()}" if reason else ""), remedy="check the network and the address"
+    )
+
+
+def _http_error(what: str, status: int, reason: str) -> HermeticError:
+    if status in {401, 403}:
+        return CredentialsError(
+            f"{what}: the server refused access ({status} {reason})",
+            remedy="give credentials for its host (environment, keyring or netrc), or check those that are given",
+        )
+    if status == 404:
+        return NetworkError(f"{what} does not exist at its address (404)", remedy="check its name and its address")
+    if status == 429:
+        return NetworkError(f"{what}: the server is asked too often (429)", remedy="wait a little, or use a mirror")
+    return NetworkError(f"{what}: the server failed ({status} {reason})", remedy="try again later, or use a mirror")
+
+
+def _channel_of(text: str, request: CondaRequest, sources: Sequence[Any]) -> str:
+    """Find the channel whose address a text mentions."""
+    for channel, source in zip(request.channels, sources, strict=True):
+        address = str(source.base_url).rstrip("/")
+        path = address.removeprefix("file://")
+        if address in text or _bare(address) in _bare(text) or (address != path and path in text):
+            return channel.name
+    return request.channels[0].name if len(request.channels) == 1 else ""
+
+
+def _in_channel_names(text: str, request: CondaRequest, sources: Sequence[Any]) -> str:
+    for channel, source in zip(request.channels, sources, strict=True):
+        text = text.replace(str(source.base_url), channel.name).replace(str(source.base_url).rstrip("/"), channel.name)
+    return text
+
+
+def _bare(url: str) -> str:
+    """Drop the user part of URLs: py-rattler shows it masked."""
+    return re.sub(r"://[^/@\s]*@", "://", url)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
-from hermetic.errors import IntegrityError
+from hermetic.errors import HermeticError, IntegrityError
+from hermetic.lock.access import split_credentials
 from hermetic.lock.conda_errors import explain
 from hermetic.lock.model import CondaPackage
+from hermetic.lock.patience import attended
 from hermetic.platforms import NOARCH, VirtualPackage
 from hermetic.spec.model import CondaRequirement
 
@@ -23,12 +26,17 @@ if TYPE_CHECKING:
     from rattler import Gateway, MatchSpec, RepoDataRecord
 
 
+_RETRIES = 2
+_LONGEST = 600
+"""Seconds that one request may take in all, a slow download of large repodata included."""
+
+
 @dataclass(frozen=True)
 class ChannelAt:
     """A channel and its address of the moment: the name goes into the lock, the URL only to the solver."""
 
     name: str
-    url: str = field(compare=False)
+    url: str = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,55 +70,106 @@ class CondaSolver(Protocol):
 class RattlerSolver:
     """The conda solver of py-rattler. Repodata is cached in ``cache``, and reused without asking when offline."""
 
-    def __init__(self, cache: Path, *, offline: bool = False, timeout: int = 60) -> None:
+    def __init__(self, cache: Path, *, offline: bool = False, patience: float = 20) -> None:
         self._cache = cache
         self._offline = offline
-        self._timeout = timeout
+        self._patience = patience
         self._gateway: Gateway | None = None
+        self._headers: dict[tuple[str, str], dict[str, str]] = {}
 
     async def solve(self, request: CondaRequest) -> tuple[CondaPackage, ...]:
         """Solve (see the Protocol)."""
-        from rattler import BuildString, ChannelPriority, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
+        from rattler import (
+            BuildString,
+            Channel,
+            ChannelPriority,
+            GenericVirtualPackage,
+            MatchSpec,
+            PackageName,
+            Version,
+            solve,
+        )
 
-        channels = [_channel(channel) for channel in request.channels]
-        locations = {channel.name: found.base_url for channel, found in zip(request.channels, channels, strict=True)}
+        sources = [Channel(self._admit(channel.url)) for channel in request.channels]
+        locations = {
+            channel.name: str(source.base_url).rstrip("/")
+            for channel, source in zip(request.channels, sources, strict=True)
+        }
+        kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in request.keep}
+        gateway = self._open()
         try:
-            records = await solve(
-                channels,
-                [_match_spec(requirement, locations) for requirement in request.requirements],
-                gateway=self._open(),
-                platforms=[request.platform, NOARCH],  # type: ignore[list-item]
-                virtual_packages=[
-                    GenericVirtualPackage(PackageName(v.name), Version(v.version), BuildString(v.build))
-                    for v in request.virtual_packages
-                ],
-                locked_packages=[_record(package, locations) for package in request.keep],
-                channel_priority=ChannelPriority.Strict,
-                exclude_newer=request.exclude_newer,
-                constraints=[MatchSpec(text) for text in request.constraints],
+            records = await attended(
+                solve(
+                    sources,
+                    [_match_spec(requirement, locations) for requirement in request.requirements],
+                    gateway=gateway,
+                    platforms=[request.platform, NOARCH],
+                    virtual_packages=[
+                        GenericVirtualPackage(PackageName(v.name), Version(v.version), BuildString(v.build))
+                        for v in request.virtual_packages
+                    ],
+                    locked_packages=[_record(package, locations[package.channel]) for package in request.keep],
+                    channel_priority=ChannelPriority.Strict,
+                    exclude_newer=request.exclude_newer,
+                    constraints=[MatchSpec(text) for text in request.constraints],
+                    # What a channel's own repodata adds to the search is not what the spec says (CEP 42).
+                    channel_relations="disabled",
+                ),
+                {name: url for name, url in locations.items() if not self._offline},
+                self._patience,
             )
-        except Exception as error:
-            raise await explain(error, request, self._open(), channels) from None
-        names = {url.rstrip("/"): name for name, url in locations.items()}
-        return tuple(sorted(_package(record, names) for record in records))
+        except HermeticError:
+            raise
+        except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
+            raise await explain(error, request, gateway, sources) from None
+        names = {url: name for name, url in locations.items()}
+        packages = [_package(record, names) for record in records]
+        return tuple(sorted(kept.get((p.channel, p.subdir, p.file_name, p.sha256), p) for p in packages))
+
+    def _admit(self, url: str) -> str:
+        """Take the credentials out of an address and keep them for its requests only; give the clean address."""
+        address, headers = split_credentials(url)
+        parts = urlsplit(address)
+        if headers:
+            self._headers[parts.hostname or "", parts.path.rstrip("/") + "/"] = headers
+        return address
+
+    def _headers_for(self, host: str, path: str) -> dict[str, str] | None:
+        return next(
+            (headers for (of, prefix), headers in self._headers.items() if of == host and path.startswith(prefix)), None
+        )
 
     def _open(self) -> Gateway:
         """Give the one gateway: it keeps what it has read, so platforms share the noarch repodata."""
         if self._gateway is None:
             from rattler import Client, Gateway, SourceConfig
+            from rattler.networking.middleware import (
+                AddHeadersMiddleware,
+                AuthenticationMiddleware,
+                GCSMiddleware,
+                OciMiddleware,
+                RetryMiddleware,
+                S3Middleware,
+            )
 
+            self._cache.mkdir(parents=True, exist_ok=True)
+            client = Client(
+                [
+                    RetryMiddleware(_RETRIES),
+                    AddHeadersMiddleware(self._headers_for),
+                    AuthenticationMiddleware(),
+                    OciMiddleware(),
+                    GCSMiddleware(),
+                    S3Middleware(),
+                ],
+                timeout=_LONGEST,
+            )
             self._gateway = Gateway(
                 cache_dir=self._cache,
                 default_config=SourceConfig(cache_action="force-cache-only" if self._offline else "cache-or-fetch"),
-                client=Client.default_client(timeout=self._timeout),
+                client=client,
             )
         return self._gateway
-
-
-def _channel(channel: ChannelAt) -> Any:
-    from rattler import Channel
-
-    return Channel(channel.url)
 
 
 def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> MatchSpec:
@@ -118,7 +177,7 @@ def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> Mat
 
     if not requirement.channel:
         return MatchSpec(requirement.match)
-    return MatchSpec(f"{locations[requirement.channel].rstrip('/')}::{requirement.match}")
+    return MatchSpec(f"{locations[requirement.channel]}::{requirement.match}")
 
 
 def _package(record: RepoDataRecord, names: dict[str, str]) -> CondaPackage:
@@ -158,18 +217,20 @@ def _features(value: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else tuple(value)
 
 
-def _record(package: CondaPackage, locations: dict[str, str]) -> RepoDataRecord:
-    """Turn a locked package back into a record, so that the solver can prefer it."""
+def _record(package: CondaPackage, location: str) -> RepoDataRecord:
+    """Turn a locked package back into a record, so that the solver can prefer it.
+
+    It stays a candidate even where the channel no longer lists it: a lock does not lose what it can still build.
+    """
     from rattler import BuildString, NoArchType, PackageRecord, RepoDataRecord
 
-    base = locations[package.channel].rstrip("/")
     record = PackageRecord(
         name=package.name,
         version=package.version,
         build=BuildString(package.build),
         build_number=package.build_number,
         subdir=package.subdir,
-        noarch=NoArchType(package.noarch or None),  # type: ignore[arg-type]
+        noarch=NoArchType(package.noarch or None),
         depends=list(package.depends),
         constrains=list(package.constrains),
         sha256=bytes.fromhex(package.sha256),
@@ -178,4 +239,7 @@ def _record(package: CondaPackage, locations: dict[str, str]) -> RepoDataRecord:
         license=package.license or None,
         python_site_packages_path=package.python_site_packages_path or None,
     )
-    return RepoDataRecord(record, package.file_name, f"{base}/{package.subdir}/{package.file_name}", f"{base}/")
+    if package.timestamp:
+        record.timestamp = datetime.fromtimestamp(package.timestamp / 1000, UTC)
+    url = f"{location}/{package.subdir}/{package.file_name}"
+    return RepoDataRecord(record, package.file_name, url, f"{location}/")

@@ -20,13 +20,27 @@ from hermetic.spec.model import PipOptions, PipRequirement
 
 
 @dataclass(frozen=True)
+class IndexAt:
+    """A package index (PEP 503) and its address of the moment.
+
+    The name goes into the lock: empty for the machine's default index, the URL as the spec has it for another.
+    An empty ``url`` leaves the address to the resolver's own configuration.
+    """
+
+    name: str
+    url: str = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class PipRequest:
     """What a pip resolver is asked for one platform.
 
-    ``python_version`` is full (``3.11.7``). ``provided`` are the projects that conda installs: they satisfy
-    requirements that their version meets, and forbid all others. ``keep`` maps projects to old pins, preferred
-    where they still fit. ``source_builds`` are projects (or ``:all:``) that may come as an sdist. ``root`` is the
-    folder that relative paths start from. ``exclude_newer`` is in UTC.
+    ``python_version`` is full (``3.11.7``). ``indexes`` begin with the main one (none: only ``find_links`` serve).
+    ``provided`` are the projects that conda installs: they satisfy requirements that their version meets, and
+    forbid all others. ``built`` maps projects to wheels that were built for this lock: they are taken, whatever
+    the indexes have. ``keep`` maps projects to old pins, preferred where they still fit. ``from_source`` are the
+    projects whose sdist is looked for in place of wheels, since they have none. ``root`` is the folder that
+    relative paths start from. ``exclude_newer`` is in UTC.
     """
 
     platform: str
@@ -35,10 +49,12 @@ class PipRequest:
     requirements: tuple[PipRequirement, ...]
     constraints: tuple[PipRequirement, ...] = ()
     options: PipOptions = PipOptions()
+    indexes: tuple[IndexAt, ...] = (IndexAt("", ""),)
     provided: tuple[Provided, ...] = ()
+    built: Mapping[str, Path] = field(default_factory=dict)
     keep: Mapping[str, str] = field(default_factory=dict)
     exclude_newer: datetime | None = None
-    source_builds: tuple[str, ...] = ()
+    from_source: tuple[str, ...] = ()
     root: Path = field(default=Path(), compare=False)
     offline: bool = field(default=False, compare=False)
 
@@ -47,9 +63,10 @@ class PipRequest:
 class PipAnswer:
     """What a pip resolver found.
 
-    ``wheels`` are sorted by name, without categories; a size of 0 means that the index does not tell it.
-    ``sources`` must be built to wheels first. ``addresses`` (sha256 -> URL) and ``satisfied`` (projects that were
-    required and that conda provides) are for the run at hand, not for the lock.
+    ``wheels`` are sorted by name, without categories; a size of 0 means that the index does not tell it. Built
+    wheels are among them. ``sources`` must be built to wheels, and the question asked again. ``addresses``
+    (sha256 -> URL) and ``satisfied`` (projects that are required and that conda provides) are for the run at hand,
+    not for the lock.
     """
 
     wheels: tuple[Wheel, ...] = ()
@@ -64,5 +81,6 @@ class PipResolver(Protocol):
     async def resolve(self, request: PipRequest) -> PipAnswer:
         """Give the wheels that meet a request.
 
-        Raises UnsatisfiableError, NetworkError, CredentialsError or OfflineError, each in the user's terms.
+        Raises UnsatisfiableError (NeedsSourceError, PythonRefusedError where that is why), NetworkError,
+        CredentialsError or OfflineError, each in the user's terms.
         """

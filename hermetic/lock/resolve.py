@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hermetic.config import Config
-from hermetic.errors import UnsatisfiableError, UsageError
+from hermetic.errors import HermeticError, UnsatisfiableError
 from hermetic.events import SILENT, Reporter, task
-from hermetic.lock.channels import channels_of
-from hermetic.lock.conda_solver import CondaRequest, CondaSolver, RattlerSolver
+from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
+from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
+from hermetic.lock.exact import resolve_exact
+from hermetic.lock.incremental import check_update, kept_wheels
+from hermetic.lock.job import Job, Resolved, Target, parse_time
 from hermetic.lock.merge import with_categories
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
-from hermetic.lock.names import provided
-from hermetic.lock.pip_resolver import PipAnswer, PipRequest, PipResolver
+from hermetic.lock.pip_checks import refuse_sources
+from hermetic.lock.pip_errors import NeedsSourceError, PythonRefusedError
+from hermetic.lock.pip_resolver import PipAnswer, PipResolver
+from hermetic.lock.pip_side import resolve_pip
+from hermetic.lock.sizes import find_sizes
 from hermetic.lock.source import BuildWheel
 from hermetic.lock.uv_resolver import UvResolver
 from hermetic.platforms import current_platform, virtual_packages
-from hermetic.spec.model import Spec
+from hermetic.spec.model import CondaRequirement, Spec
 
 T = TypeVar("T")
+
+_OLDEST_PYTHON = (3, 8)
+"""Where the search for a Python that the requirements admit ends."""
 
 
 @dataclass(frozen=True)
@@ -45,107 +53,139 @@ def resolve(
     reporter: Reporter = SILENT,
     build_wheel: BuildWheel | None = None,
     root: Path | None = None,
+    conda_solver: CondaSolver | None = None,
+    pip_resolver: PipResolver | None = None,
 ) -> Resolution:
     """Resolve a spec for its platforms (by default this machine's).
 
     ``previous`` gives the pins to keep; ``update`` names the packages that may move (None: none need to, ``["*"]``:
     all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC). ``root`` is the folder
-    that the spec's relative paths start from. Raises UnsatisfiableError, NetworkError, CredentialsError,
-    OfflineError, SpecError or UsageError.
+    that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built. The solvers
+    are py-rattler and uv unless others are given.
+
+    Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
+    platforms fail, the first of them speaks, and the message names the others.
     """
     moment = parse_time(exclude_newer)
     platforms = spec.platforms or (current_platform(),)
-    cache = config.store or _user_cache()
-    solver = RattlerSolver(cache / "repodata", offline=offline)
-    job = _Job(spec, config, previous, update, moment, offline, root or Path.cwd(), reporter, solver, UvResolver())
+    check_update(previous, update)
+    refuse_sources(spec)
+    cache = cache_folder(config)
+    job = Job(
+        spec=spec,
+        config=config,
+        conda=conda_solver or RattlerSolver(cache / "repodata", offline=offline or config.offline),
+        pip=pip_resolver or UvResolver(cache),
+        reporter=reporter,
+        root=root or Path.cwd(),
+        previous=previous,
+        update=update,
+        exclude_newer=moment,
+        offline=offline or config.offline,
+        build_wheel=build_wheel,
+    )
     found = _run(lambda: _all(job, platforms))
+    addresses = {digest: url for _, resolved in sorted(found.items()) for digest, url in resolved.addresses.items()}
+    locks = _with_sizes(job, {name: resolved.lock for name, resolved in found.items()}, addresses, cache)
     lock = Lock(
         spec=spec.to_dict(),
-        platforms={name: platform for name, (platform, _) in sorted(found.items())},
+        platforms=dict(sorted(locks.items())),
         exclude_newer=moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else "",
     )
-    addresses: dict[str, str] = {}
-    for _, (_, seen) in sorted(found.items()):
-        addresses |= seen
     return Resolution(lock, addresses)
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """Read a time (RFC 3339; without an offset it is UTC) or a date, which stands for its last second, as UTC."""
-    if not text:
-        return None
-    try:
-        if len(text) == len("2026-01-31"):
-            day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1, seconds=-1)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time", remedy="write 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).replace(microsecond=0)
+def cache_folder(config: Config) -> Path:
+    """Give the folder for what may be forgotten: repodata, stubs, sizes."""
+    if config.store:
+        return config.store
+    from platformdirs import user_cache_path
+
+    return user_cache_path("hermetic")
 
 
-@dataclass(frozen=True)
-class _Job:
-    spec: Spec
-    config: Config
-    previous: Lock | None
-    update: Sequence[str] | None
-    exclude_newer: datetime | None
-    offline: bool
-    root: Path
-    reporter: Reporter
-    conda: CondaSolver
-    pip: PipResolver
+async def _all(job: Job, platforms: Sequence[str]) -> dict[str, Resolved]:
+    found = await asyncio.gather(*(_one(job, platform) for platform in platforms), return_exceptions=True)
+    failed = {name: result for name, result in zip(platforms, found, strict=True) if isinstance(result, BaseException)}
+    if failed:
+        raise _summed_up(failed)
+    return {name: result for name, result in zip(platforms, found, strict=True) if isinstance(result, Resolved)}
 
 
-async def _all(job: _Job, platforms: Sequence[str]) -> dict[str, tuple[PlatformLock, Mapping[str, str]]]:
-    found = await asyncio.gather(*(_one(job, platform) for platform in platforms))
-    return dict(zip(platforms, found, strict=True))
+def _summed_up(failed: Mapping[str, BaseException]) -> BaseException:
+    """Give the first platform's error, naming the other platforms that failed too."""
+    unforeseen = next((error for error in failed.values() if not isinstance(error, HermeticError)), None)
+    first = unforeseen or next(iter(failed.values()))
+    others = list(failed)[1:]
+    if isinstance(first, HermeticError) and others:
+        first.message += f"\n  not for {', '.join(others)} either"
+    return first
 
 
-async def _one(job: _Job, platform: str) -> tuple[PlatformLock, Mapping[str, str]]:
+async def _one(job: Job, platform: str) -> Resolved:
     spec = job.spec.for_platform(platform)
-    virtual = virtual_packages(platform, spec.accelerator, dict(spec.system))
-    with task(job.reporter, f"solve {platform}", f"Solving {platform}"):
-        conda = await job.conda.solve(
-            CondaRequest(
-                platform=platform,
-                channels=channels_of(spec, job.config),
-                requirements=spec.conda,
-                virtual_packages=virtual,
-                exclude_newer=job.exclude_newer,
-            )
-        )
-        answer = await _pip(job, spec, platform, conda) if spec.pip else PipAnswer()
+    target = Target(platform, spec, virtual_packages(platform, spec.accelerator, dict(spec.system)))
+    with task(job.reporter, f"resolve {platform}", f"resolving {platform}"):
+        if spec.exact:
+            conda, answer = await resolve_exact(job, target)
+        elif wants_python(target):
+            conda, answer = await _with_newest_python(job, target)
+        else:
+            conda = await solve_conda(job, target)
+            answer = await resolve_pip(job, target, conda) if spec.pip else PipAnswer()
     lock = PlatformLock(
         platform=platform,
-        virtual_packages=tuple(str(package) for package in virtual),
+        virtual_packages=tuple(map(str, target.virtual_packages)),
         conda=conda,
         wheels=answer.wheels,
         variables=spec.variables,
     )
-    return with_categories(spec, lock), answer.addresses
+    return Resolved(with_categories(spec, lock), answer.addresses)
 
 
-async def _pip(job: _Job, spec: Spec, platform: str, conda: tuple[CondaPackage, ...]) -> PipAnswer:
-    python = next((package for package in conda if package.name == "python"), None)
-    if python is None:
-        raise UnsatisfiableError("pip requirements need a Python", remedy="add python to the conda requirements")
-    return await job.pip.resolve(
-        PipRequest(
-            platform=platform,
-            python_version=python.version,
-            virtual_packages=virtual_packages(platform, spec.accelerator, dict(spec.system)),
-            requirements=tuple(replace(r, hashes=()) for r in spec.pip),
-            constraints=spec.constraints,
-            options=spec.options,
-            provided=provided(conda),
-            exclude_newer=job.exclude_newer,
-            source_builds=spec.source_builds,
-            root=job.root,
-            offline=job.offline,
-        )
-    )
+async def _with_newest_python(job: Job, target: Target) -> tuple[tuple[CondaPackage, ...], PipAnswer]:
+    """Choose the newest Python of the channels that the pip requirements admit: try, and go down while they refuse."""
+    limit, tried = "", list[str]()
+    refusal: UnsatisfiableError | None = None
+    while True:
+        try:
+            conda = await solve_conda(job, target, [CondaRequirement(PYTHON, f"{PYTHON} {limit}".strip())])
+        except UnsatisfiableError:
+            if refusal is None:
+                raise
+            break
+        version = next(package.version for package in conda if package.name == PYTHON)
+        minor = tuple(int(part) for part in version.split(".")[:2])
+        if minor < _OLDEST_PYTHON and refusal:
+            break
+        tried.append(".".join(map(str, minor)))
+        try:
+            answer = await resolve_pip(job, target, conda)
+        except (PythonRefusedError, NeedsSourceError) as error:
+            refusal = refusal or error
+            limit = f"<{minor[0]}.{minor[1]}"
+            continue
+        if refusal:
+            job.reporter.say(f"{target.platform}: Python {tried[-1]}, the newest that the pip requirements admit")
+        return conda, answer
+    refusal.message += f"\n  tried with Python {', '.join(tried)}"
+    raise refusal
+
+
+def _with_sizes(
+    job: Job, locks: Mapping[str, PlatformLock], addresses: Mapping[str, str], cache: Path
+) -> dict[str, PlatformLock]:
+    """Fill in the sizes that no index told."""
+    missing = {w.sha256 for lock in locks.values() for w in lock.wheels if not w.size}
+    if not missing:
+        return dict(locks)
+    known = [(w.sha256, w.size) for platform in locks for w in kept_wheels(job.previous, platform, None).values()]
+    asked = {digest: addresses[digest] for digest in missing & addresses.keys()}
+    sizes = find_sizes(asked, known, cache / "wheel-sizes.json", offline=job.offline)
+    return {
+        name: replace(lock, wheels=tuple(replace(w, size=w.size or sizes.get(w.sha256, 0)) for w in lock.wheels))
+        for name, lock in locks.items()
+    }
 
 
 def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -158,9 +198,3 @@ def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(make())).result()
-
-
-def _user_cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("hermetic")

@@ -6,29 +6,31 @@ the lock, so that nobody has to trust that a second build gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from hermetic.errors import Place
-from hermetic.lock.model import Origin, PlatformLock
+from hermetic.lock.model import Origin, PlatformLock, Wheel
+from hermetic.spec.model import PipRequirement
 
 
 @dataclass(frozen=True)
 class SourceBuild:
-    """One wheel to build: the pinned source, and the project and version that it must turn out to be.
+    """One wheel to build: the pinned source, and the project that it must turn out to be.
 
-    ``version`` is empty where only the build can tell (a VCS checkout, a folder). Either ``url`` and ``sha256``
-    name an archive, or ``vcs_url`` and ``commit`` a checkout, or ``path`` a local folder.
+    ``version`` is empty where only the build can tell. One of three: ``url`` is an sdist's address of the moment,
+    with its ``sha256`` (empty if nothing states it yet); ``vcs_url`` and ``commit`` are a Git checkout (a plain
+    Git URL); ``path`` is a local sdist or folder. ``subdirectory`` is where the project stands in either.
     """
 
     name: str
     version: str = ""
     file_name: str = ""
-    url: str = ""
+    url: str = field(default="", repr=False)
     sha256: str = ""
     size: int = 0
-    vcs_url: str = ""
+    vcs_url: str = field(default="", repr=False)
     commit: str = ""
     subdirectory: str = ""
     path: str = ""
@@ -37,17 +39,51 @@ class SourceBuild:
 
 @dataclass(frozen=True)
 class BuiltWheel:
-    """The wheel that came of a SourceBuild: where it lies now, and what the lock says of it."""
+    """The wheel that came of a SourceBuild: where it lies now, its digest and size.
+
+    ``source_sha256`` is the digest of the sdist that was built (empty for a checkout or a folder), ``build`` the
+    key of the locked environment that built it.
+    """
 
     path: str
     file_name: str
     sha256: str
     size: int
-    origin: Origin
+    source_sha256: str = ""
+    build: str = ""
+
+
+@dataclass(frozen=True)
+class BuildRequirements:
+    """The resolved ``[build-system] requires`` of a source: wheels, and where each was seen (sha256 -> URL)."""
+
+    wheels: tuple[Wheel, ...]
+    addresses: Mapping[str, str]
+
+
+ResolveBuildRequirements: TypeAlias = Callable[[Sequence[PipRequirement]], BuildRequirements]
+"""Resolves build requirements for the environment's Python, with the spec's indexes and times. It blocks."""
 
 
 class BuildWheel(Protocol):
-    """What builds a wheel in a sandbox without network, from a locked build environment."""
+    """What builds a wheel in a sandbox without network, from a locked build environment. It is called in a thread."""
 
-    def __call__(self, source: SourceBuild, environment: PlatformLock, variables: Mapping[str, str]) -> BuiltWheel:
-        """Build one wheel with the Python of ``environment``. Raises BuildError with the log's tail."""
+    def __call__(
+        self, source: SourceBuild, environment: PlatformLock, requirements: ResolveBuildRequirements
+    ) -> BuiltWheel:
+        """Build one wheel. ``environment`` holds this machine's platform and the conda packages with its Python.
+
+        Raises BuildError with the log's tail, or what fetching the source raises.
+        """
+
+
+def origin_of(source: SourceBuild, built: BuiltWheel, named: str) -> Origin:
+    """Give what a lock says of a built wheel. ``named`` is the source's URL as the spec has it, or empty."""
+    return Origin(
+        url=named,
+        file_name=source.file_name,
+        sha256=built.source_sha256 or source.sha256,
+        commit=source.commit,
+        subdirectory=source.subdirectory,
+        build=built.build,
+    )

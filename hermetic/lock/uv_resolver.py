@@ -2,10 +2,11 @@
 
 uv resolves for a target that it does not run on. What conda provides is shown to it as tiny wheels without
 dependencies, bound by URL constraints: so uv checks every requirement against conda's versions, backtracks over
-them like over any other, and fetches nothing for them.
+them like over any other, and fetches nothing for them. What has no wheel is never built by uv: it is told that such
+a project needs nothing, and the built wheel says later what it does need.
 
 Files, digests and sizes come from the ``pylock.toml`` that uv writes (PEP 751). The dependency edges, and which
-wheel of a release uv would install, stand only in its log, which is therefore read too (``uv_log``).
+wheel of a release uv would install, stand only in its log, which is therefore read too.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from hermetic.errors import MachineError, UnsatisfiableError
-from hermetic.lock.model import Wheel
+from hermetic.errors import MachineError
+from hermetic.lock.pip_answers import Findings, answer, satisfied_extras
+from hermetic.lock.pip_errors import explain
+from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import PipAnswer, PipRequest
-from hermetic.lock.pylock import Candidate, read_pylock
+from hermetic.lock.pylock import Release, read_pylock, write_pins
 from hermetic.lock.stubs import write_stubs
+from hermetic.lock.uv_annotations import Annotations, read_annotations
 from hermetic.lock.uv_log import Trace, read_trace
 from hermetic.platforms import VirtualPackage
-from hermetic.spec.model import PipRequirement
 
 _MANYLINUX = ((2, 40), (2, 39), (2, 38), (2, 37), (2, 36), (2, 35), (2, 34), (2, 33), (2, 32), (2, 31), (2, 28),
               (2, 17))  # fmt: skip
@@ -43,35 +46,66 @@ _FOREIGN = frozenset(
     "NO_BINARY NO_BINARY_PACKAGE NO_BUILD NO_BUILD_PACKAGE NO_SOURCES OFFLINE OVERRIDE PRERELEASE PROJECT PYTHON "
     "RESOLUTION SYSTEM_PYTHON TORCH_BACKEND WORKING_DIR WORKING_DIRECTORY".split()
 )
+_ROUNDS = 5
+"""How often extras of what conda provides may lead to more such extras; two is the most seen."""
 
 
 class UvResolver:
-    """Resolves with uv. ``program`` is the executable; by default the one that uv's own package brought."""
+    """Resolves with uv. ``cache`` keeps the stubs; ``program`` is the executable, by default uv's own package's."""
 
-    def __init__(self, program: str | None = None) -> None:
+    def __init__(self, cache: Path, program: str | None = None) -> None:
+        self._stubs = cache / "stubs"
         self._program = program
 
     async def resolve(self, request: PipRequest) -> PipAnswer:
         """Resolve (see the Protocol)."""
         target = python_platform(request.platform, request.virtual_packages)
+        extended = {r.name for r in request.requirements if r.extras} & {p.name for p in request.provided}
+        for _ in range(_ROUNDS):
+            found = await self._ask(request, target, extended)
+            more = satisfied_extras(found, request) - extended
+            if not more:
+                break
+            extended |= more
+        return answer(request, found)
+
+    async def _ask(self, request: PipRequest, target: str, extended: Collection[str]) -> Findings:
+        """Run uv once, or twice where its log or several indexes leave something open.
+
+        ``extended`` are projects of conda's whose extras are asked for: their metadata comes from the index.
+        """
+        stubs = write_stubs(self._stubs, [p for p in request.provided if p.name not in extended])
         with tempfile.TemporaryDirectory(prefix="hermetic-uv-") as name:
             folder = Path(name)
-            stubs = write_stubs(folder / "provided", request.provided)
-            _write_inputs(folder, request, stubs)
-            status, output = await self._run(
-                [*_arguments(request, target), "requirements.in"], folder, _environment(request)
-            )
-            if status:
-                raise UnsatisfiableError(output)
-            found = read_pylock(folder / "pylock.toml")
-        trace = read_trace(output)
-        return _answer(request, found, trace, set(stubs))
+            write_lines(folder / "requirements.in", [*index_lines(request), *requirement_lines(request)])
+            write_lines(folder / "constraints.txt", limit_lines(request, stubs))
+            if request.from_source:
+                write_lines(folder / "uv.toml", _needs_nothing(request.from_source))
+            if request.keep:
+                write_pins(folder / "pylock.toml", dict(request.keep))
+            arguments = _arguments(request, target)
+            said = await self._run([*arguments, "--format=pylock.toml", "--output-file=pylock.toml"], folder, request)
+            releases = read_pylock((folder / "pylock.toml").read_text(encoding="utf-8"))
+            trace = read_trace(said)
+            annotations = Annotations()
+            if len(request.indexes) > 1 or not _complete(trace, releases):
+                annotations = await self._annotate(arguments, folder, request, releases)
+        return Findings(releases, trace, annotations)
 
-    async def _run(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-        """Run uv; give its exit status and what it said. It is killed when the wait is cancelled."""
+    async def _annotate(
+        self, arguments: Sequence[str], folder: Path, request: PipRequest, releases: Mapping[str, Release]
+    ) -> Annotations:
+        pins = [f"{r.name}=={r.version}" for r in releases.values() if not r.direct]
+        write_lines(folder / "annotated.txt", pins)
+        more = ["--output-file=annotated.txt", "--emit-index-annotation", "--annotation-style=split", "--no-header"]
+        await self._run([*dict.fromkeys([*arguments, "--offline"]), *more], folder, request)
+        return read_annotations((folder / "annotated.txt").read_text(encoding="utf-8"))
+
+    async def _run(self, arguments: Sequence[str], folder: Path, request: PipRequest) -> str:
+        """Run uv; give what it said. It is killed when the wait is cancelled."""
         try:
             process = await asyncio.create_subprocess_exec(
-                self._program or find_uv(), *arguments, cwd=folder, env=dict(environment),
+                self._program or find_uv(), *arguments, "requirements.in", cwd=folder, env=_environment(request),
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
@@ -79,20 +113,23 @@ class UvResolver:
                 f"cannot run uv: {error.strerror}", remedy="install it again (pip install --force-reinstall uv)"
             ) from None
         try:
-            _, said = await process.communicate()
+            _, output = await process.communicate()
         except BaseException:
             process.kill()
             raise
-        return process.returncode or 0, said.decode(errors="replace")
+        said = output.decode(errors="replace")
+        if process.returncode:
+            raise explain(said, request)
+        return said
 
 
 def find_uv() -> str:
     """Give the path of uv's executable. Raises MachineError if it is not installed."""
-    import uv
-
     try:
+        import uv
+
         return str(uv.find_uv_bin())
-    except FileNotFoundError:
+    except (ImportError, FileNotFoundError):
         raise MachineError("uv is not installed", remedy="install it (pip install uv)") from None
 
 
@@ -112,10 +149,11 @@ def python_platform(platform: str, virtual_packages: tuple[VirtualPackage, ...])
 
 
 def _arguments(request: PipRequest, target: str) -> list[str]:
-    options = ["pip", "compile", "--quiet", "--no-progress", "--color=never", "--format=pylock.toml",
-               "--output-file=pylock.toml", "--index-strategy=unsafe-best-match", "--no-python-downloads",
-               f"--python={sys.executable}", f"--python-version={request.python_version}",
+    # All indexes count alike, as they do for pip: the files that people write mean that.
+    options = ["pip", "compile", "--quiet", "--no-progress", "--color=never", "--index-strategy=unsafe-best-match",
+               "--no-python-downloads", f"--python={sys.executable}", f"--python-version={request.python_version}",
                f"--python-platform={target}", "--constraints=constraints.txt", "--only-binary=:all:"]  # fmt: skip
+    options += [f"--no-binary={name}" for name in request.from_source]
     if request.exclude_newer:
         options.append(f"--exclude-newer={request.exclude_newer.strftime('%Y-%m-%dT%H:%M:%SZ')}")
     if request.options.pre:
@@ -133,65 +171,18 @@ def _environment(request: PipRequest) -> dict[str, str]:
     return environment
 
 
-def _write_inputs(folder: Path, request: PipRequest, stubs: Mapping[str, Path]) -> None:
-    """Write what uv reads. Addresses stand in the file, not on the command line, which others may see."""
-    lines = [f"--{name} {value}" for name, value in index_options(request)]
-    lines += [requirement_line(requirement, request.root) for requirement in request.requirements]
-    (folder / "requirements.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    limits = [requirement_line(requirement, request.root) for requirement in request.constraints]
-    limits += [f"{name} @ {path.as_uri()}" for name, path in stubs.items()]
-    (folder / "constraints.txt").write_text("\n".join(limits) + "\n", encoding="utf-8")
-    if request.keep:
-        pins = [f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in request.keep.items()]
-        text = 'lock-version = "1.0"\ncreated-by = "hermetic"\n' + "".join(pins)
-        (folder / "pylock.toml").write_text(text, encoding="utf-8")
+def _needs_nothing(names: Sequence[str]) -> list[str]:
+    """Tell uv not to ask an sdist what it needs: that would run its code, unconfined and with network."""
+    return [line for name in names for line in ("[[dependency-metadata]]", f'name = "{name}"', "requires-dist = []")]
 
 
-def index_options(request: PipRequest) -> list[tuple[str, str]]:
-    """Give the options of a requirements file that say where to look."""
-    options = request.options
-    found = [("index-url", options.index)] if options.index else []
-    found += [("extra-index-url", url) for url in options.extra_indexes]
-    found += [("find-links", _absolute(link, request.root)) for link in options.find_links]
-    return found + ([("no-index", "")] if options.no_index else [])
-
-
-def requirement_line(requirement: PipRequirement, root: Path) -> str:
-    """Give a requirement as a requirements file holds it, relative paths made absolute."""
-    if requirement.url.startswith((".", "/", "~")):
-        path = _absolute(requirement.url, root)
-        marker = f" ; {requirement.marker}" if requirement.marker else ""
-        extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
-        return f"{requirement.name}{extras} @ {Path(path).as_uri()}{marker}" if requirement.name else path + marker
-    return requirement.text
-
-
-def _absolute(location: str, root: Path) -> str:
-    if "://" in location:
-        return location
-    path = Path(location).expanduser()
-    return str(path if path.is_absolute() else (root.absolute() / path).resolve())
-
-
-def _answer(request: PipRequest, found: Mapping[str, tuple[str, list[Candidate]]], trace: Trace,
-            provided: set[str]) -> PipAnswer:  # fmt: skip
-    wheels, addresses = [], {}
-    for name, (version, candidates) in found.items():
-        if name in provided:
-            continue
-        chosen = trace.files.get((name, version))
-        file = next((c for c in candidates if c.file_name == chosen), candidates[0])
-        addresses[file.sha256] = file.url
-        wheels.append(
-            Wheel(
-                name=name,
-                version=version,
-                file_name=file.file_name,
-                size=file.size,
-                sha256=file.sha256,
-                requires=tuple(sorted(n for n in trace.edges.get((name, version), ()) if n in found and n != name)),
-                extras=tuple(sorted(trace.extras.get(name, ()))),
-            )
-        )
-    satisfied = tuple(sorted(name for name in found if name in provided))
-    return PipAnswer(tuple(sorted(wheels)), (), addresses, satisfied)
+def _complete(trace: Trace, releases: Mapping[str, Release]) -> bool:
+    """Tell whether a log's edges lead to all that was chosen: if not, uv's log has changed."""
+    seen, todo = set(trace.direct), list(trace.direct)
+    while todo:
+        name = todo.pop()
+        version = releases[name].version if name in releases else ""
+        for needed in trace.edges.get((name, version), set()) - seen:
+            seen.add(needed)
+            todo.append(needed)
+    return releases.keys() <= seen
