@@ -8,16 +8,15 @@ Two digests per platform tell an edit or a merge: ``key`` (what determines the o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError, Place
+from hermetic.files import write_whole
 from hermetic.lock import jsontext, shape
 from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Wheel
 from hermetic.lock.shape import Malformed
@@ -78,14 +77,10 @@ def write_lock(lock: Lock, path: Path | str) -> None:
     """
     path = Path(path)
     data = format_lock(lock).encode()
-    try:
-        with suppress(FileNotFoundError):
-            if path.read_bytes() == data:
-                return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path.resolve(), data)  # resolved: a link to a lockfile stays a link
-    except OSError as error:
-        raise MachineError(f"cannot write: {error.strerror}", place=Place(str(path))) from None
+    with suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    write_whole(path, data)
 
 
 def format_lock(lock: Lock) -> str:
@@ -287,26 +282,3 @@ def _read(path: Path | str) -> bytes:
         raise LockFileError("there is no such lockfile", place=Place(str(path)), remedy="run `hermetic lock`") from None
     except OSError as error:
         raise MachineError(f"cannot read: {error.strerror}", place=Place(str(path))) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put bytes at ``path`` in one step: readers see the old file or the new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            temporary.chmod(path.stat().st_mode & 0o7777)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

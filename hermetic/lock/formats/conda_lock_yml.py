@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import LockFileError, Place, UsageError
 from hermetic.lock.formats.addresses import ChannelName, CondaAddress, WheelAddress, channel_names
-from hermetic.lock.formats.importing import Gathered, NotLockable, conda_package, wheel_entry
+from hermetic.lock.formats.importing import Gathered, NotLockable, Records, conda_package, wheel_entry
 from hermetic.lock.formats.yamltext import load_yaml
 from hermetic.lock.graph import match_name
 from hermetic.lock.model import CondaPackage, Lock, Wheel
 from hermetic.spec.urls import clean_url, is_url
 
 if TYPE_CHECKING:
-    from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
+    from conda_lock.lockfile.v1.models import LockedDependency as LockedDependencyV1
+    from conda_lock.lockfile.v1.models import Lockfile as LockfileV1
+    from conda_lock.lockfile.v2prelim.models import LockedDependency
 
 _HEADER = """\
 # A lock in the format of conda-lock (CEP 37), exported by hermetic; the lock it was made from is the source.
@@ -71,9 +73,13 @@ def read_conda_lock(
     file: str,
     *,
     channel_name: ChannelName | None = None,
+    records: Records | None = None,
     platforms: Sequence[str] = (),
 ) -> Lock:
-    """Read ``conda-lock.yml``. Raises LockFileError for what it is not, or holds that no lock of ours can hold."""
+    """Read ``conda-lock.yml``. ``records`` may tell the sha256 of what has an md5 only.
+
+    Raises LockFileError for what it is not, or holds that no lock of ours can hold.
+    """
     content = _parse(load_yaml(text, file), file)
     gathered = Gathered(file, platforms)
     wanted = {name for name in content.metadata.platforms if gathered.platform(name)}
@@ -81,7 +87,7 @@ def read_conda_lock(
     name_channel = channel_names(declared, channel_name)
     for entry in content.package:
         if entry.platform in wanted:
-            _gather(entry, gathered, name_channel)
+            _gather(entry, gathered, name_channel, records)
         elif entry.platform not in content.metadata.platforms:
             gathered.fault("for a platform that the metadata does not list", entry.name, entry.platform)
     return gathered.lock(declared)
@@ -147,13 +153,16 @@ def _declared(url: str) -> str:
     return clean_url(url, fragment=False).rstrip("/") if is_url(url) else url
 
 
-def _parse(value: Any, file: str) -> Lockfile:
-    from conda_lock.lockfile import lockfile_v1_to_v2
+def _parse(value: Any, file: str) -> LockfileV1:
     from conda_lock.lockfile.v1.models import Lockfile as LockfileV1
     from pydantic import ValidationError
 
     if not isinstance(value, dict) or "package" not in value or "metadata" not in value:
-        raise LockFileError("no conda-lock.yml: it has no metadata and package sections", place=Place(file))
+        raise LockFileError(
+            "no conda-lock.yml: it has no metadata and package sections",
+            place=Place(file),
+            remedy="import the file that conda-lock wrote",
+        )
     value = dict(value)
     version = value.pop("version", 1)
     if version != 1:
@@ -171,19 +180,13 @@ def _parse(value: Any, file: str) -> Lockfile:
         ]
     try:
         logging.disable(logging.WARNING)  # conda-lock warns of every URL that looks like a secret, by its text
-        return lockfile_v1_to_v2(LockfileV1.model_validate(value))
+        return LockfileV1.model_validate(value)
     except ValidationError as error:
         first, *others = error.errors()
         where = ".".join(str(step) for step in first["loc"])
         more = f" (and {len(others)} more faults)" if others else ""
         raise LockFileError(
             f"no valid conda-lock.yml: {_entry_name(value, first['loc'])}{where}: {first['msg']}{more}",
-            place=Place(file),
-            remedy="mend the file, or write it anew with conda-lock",
-        ) from None
-    except AssertionError:
-        raise LockFileError(
-            "no valid conda-lock.yml: a package stands twice in one category",
             place=Place(file),
             remedy="mend the file, or write it anew with conda-lock",
         ) from None
@@ -200,21 +203,24 @@ def _entry_name(value: dict[str, Any], location: tuple[int | str, ...]) -> str:
         return ""
 
 
-def _gather(entry: LockedDependency, gathered: Gathered, name_channel: ChannelName) -> None:
-    categories = tuple(sorted(entry.categories))
+def _gather(entry: LockedDependencyV1, gathered: Gathered, name_channel: ChannelName, records: Records | None) -> None:
+    categories = (entry.category,)
     try:
         if entry.manager == "conda":
-            gathered.add_conda(entry.platform, _conda(entry, categories, name_channel))
+            gathered.add_conda(entry.platform, _conda(entry, categories, name_channel, records))
         else:
             gathered.add_wheel(entry.platform, _wheel(entry, categories))
     except NotLockable as error:
         gathered.fault(error.reason, error.subject, entry.platform)
 
 
-def _conda(entry: LockedDependency, categories: tuple[str, ...], name_channel: ChannelName) -> CondaPackage:
+def _conda(
+    entry: LockedDependencyV1, categories: tuple[str, ...], name_channel: ChannelName, records: Records | None
+) -> CondaPackage:
     return conda_package(
         entry.url,
         name_channel,
+        records,
         name=entry.name,
         version=entry.version,
         build=entry.build,
@@ -225,7 +231,7 @@ def _conda(entry: LockedDependency, categories: tuple[str, ...], name_channel: C
     )
 
 
-def _wheel(entry: LockedDependency, categories: tuple[str, ...]) -> Wheel:
+def _wheel(entry: LockedDependencyV1, categories: tuple[str, ...]) -> Wheel:
     return wheel_entry(
         entry.name,
         entry.version,

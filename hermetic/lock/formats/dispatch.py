@@ -105,7 +105,7 @@ def import_lock(
         case "conda-lock":
             from hermetic.lock.formats.conda_lock_yml import read_conda_lock
 
-            return read_conda_lock(text, file, channel_name=channel_name, platforms=platforms)
+            return read_conda_lock(text, file, channel_name=channel_name, records=records, platforms=platforms)
         case "pixi":
             from hermetic.lock.formats.pixi_lock import read_pixi_lock
 

@@ -11,13 +11,14 @@ the same bytes but cannot be explained (``tree``, ``why``), and a list with less
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hermetic.errors import UsageError
-from hermetic.lock.formats.addresses import ChannelName, CondaAddress, WheelAddress, channel_names, split_conda_address
+from hermetic.lock.formats.addresses import ChannelName, CondaAddress, WheelAddress, channel_names, file_name_of
 from hermetic.lock.formats.importing import Gathered, NotLockable, Records, conda_package, wheel_entry
+from hermetic.lock.formats.wheels import split_wheel_name
 from hermetic.lock.graph import match_name
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.platforms import current_platform
@@ -94,8 +95,8 @@ def _gather(spec: Spec, platform: str, gathered: Gathered, name_channel: Channel
         url, _, digest = line.partition("#")
         kind, _, value = digest.rpartition(":")
         try:
-            stated = _record(url, value, kind == "sha256", records)
-            gathered.add_conda(platform, conda_package(url, name_channel, **stated))
+            stated = {"sha256" if kind == "sha256" else "md5": value or None}
+            gathered.add_conda(platform, conda_package(url, name_channel, records, **stated))
         except NotLockable as error:
             gathered.fault(error.reason, error.subject)
     for requirement in spec.pip:
@@ -103,32 +104,6 @@ def _gather(spec: Spec, platform: str, gathered: Gathered, name_channel: Channel
             gathered.add_wheel(platform, wheel_entry(**_wheel(requirement)))
         except NotLockable as error:
             gathered.fault(error.reason, error.subject)
-
-
-def _record(url: str, digest: str, is_sha256: bool, records: Records | None) -> dict[str, Any]:
-    """Give what is known of an archive: the list's digest, and the channel's record if it is of the same bytes."""
-    stated = {"sha256": digest} if is_sha256 else {"md5": digest or None}
-    parts = split_conda_address(url)
-    record = records(*parts) if records and parts else None
-    if record is None:
-        return stated
-    for name, value in stated.items():
-        if value and record.get(name) != value:
-            raise NotLockable(f"with another {name} than the channel gives", parts[2] if parts else url)
-    return stated_of(record)
-
-
-def stated_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a repodata record (CEP 36) states, in the lock's words."""
-    lists = {name: tuple(record.get(name) or ()) for name in ("depends", "constrains", "purls")}
-    features = record.get("track_features") or ()
-    return {
-        **{name: record.get(name) for name in ("name", "version", "build", "build_number", "sha256", "md5", "size")},
-        **{name: record.get(name) for name in ("license", "timestamp", "python_site_packages_path")},
-        **lists,
-        "noarch": record.get("noarch") if isinstance(record.get("noarch"), str) else None,
-        "track_features": tuple(features.split() if isinstance(features, str) else features),
-    }
 
 
 def _wheel(requirement: PipRequirement) -> dict[str, Any]:
@@ -143,8 +118,5 @@ def _wheel(requirement: PipRequirement) -> dict[str, Any]:
 
 
 def _version(requirement: PipRequirement) -> str:
-    from hermetic.lock.formats.addresses import file_name_of
-    from hermetic.lock.formats.wheels import split_wheel_name
-
     found = split_wheel_name(file_name_of(requirement.url))
     return found[1] if found else requirement.specifier.removeprefix("==")

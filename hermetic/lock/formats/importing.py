@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hermetic.errors import LockFileError, Place, UsageError
+from hermetic.lock.file import lock_from_dict, lock_to_dict
 from hermetic.lock.formats.addresses import (
     ChannelName,
     file_name_of,
@@ -22,8 +23,10 @@ from hermetic.lock.formats.addresses import (
 )
 from hermetic.lock.formats.wheels import split_wheel_name
 from hermetic.lock.graph import match_name
+from hermetic.lock.jsontext import show
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
 from hermetic.lock.names import normal_name, provided
+from hermetic.lock.shape import Malformed
 from hermetic.platforms import NOARCH, PLATFORMS, Accelerator, VirtualPackage, check_platform, virtual_packages
 from hermetic.spec.urls import clean_url, is_url
 
@@ -99,11 +102,16 @@ class Gathered:
             for name in sorted(self.conda)
         }
         own = {"channels": list(dict.fromkeys(channels)), "platforms": sorted(platforms)}
-        return Lock(
+        lock = Lock(
             spec=dict(spec) if spec is not None else {name: value for name, value in own.items() if value},
             platforms=platforms,
             exclude_newer=exclude_newer,
         )
+        try:
+            lock_from_dict(lock_to_dict(lock))
+        except Malformed as error:  # another tool took what no reader of ours does: a digest that is none, say
+            raise refused(self.file, {f"{show(error.path)} {error.message}": {"": set()}}) from None
+        return lock
 
 
 def refused(file: str, faults: Mapping[str, Mapping[str, AbstractSet[str]]]) -> LockFileError:
@@ -159,20 +167,27 @@ def assumed(platform: str, depends: Iterable[str]) -> tuple[str, ...]:
     return tuple(str(package) for package in sorted(found.values()))
 
 
-def conda_package(url: str, channel_name: ChannelName, **stated: Any) -> CondaPackage:
+def conda_package(url: str, channel_name: ChannelName, records: Records | None = None, **stated: Any) -> CondaPackage:
     """Make an archive's entry from its address and what is stated of it.
 
     What the address tells (name, version, build, subdir) needs not be stated. Where nobody states them, the build
     number is read off the build string, and a noarch package that needs Python counts as a Python one; where its
-    needs are not known either, what kind of noarch it is only the archive tells.
-    Raises NotLockable, with the reason and the package, for what no lock of ours can hold.
+    needs are not known either, what kind of noarch it is only the archive tells. ``records`` is asked for what is
+    not stated, and only believed if it is of the same bytes. Raises NotLockable, with the reason and the package,
+    for what no lock of ours can hold.
     """
     parts = split_conda_address(url)
     names = split_file_name(parts[2]) if parts else None
     if not parts or not names:
         raise NotLockable("no published conda archive", stated.get("name") or url.partition("?")[0])
     channel, subdir, file_name = parts
-    fields = {"name": names[0].lower(), "version": names[1], "build": names[2], **_without_none(stated)}
+    stated = _without_none(stated)
+    if records and (record := records(channel, subdir, file_name)):
+        for digest in ("sha256", "md5"):
+            if stated.get(digest) and record.get(digest) != stated[digest]:
+                raise NotLockable(f"with another {digest} than its channel gives", names[0].lower())
+        stated = {**_stated_of(record), **stated}
+    fields = {"name": names[0].lower(), "version": names[1], "build": names[2], **stated}
     if subdir not in PLATFORMS and subdir != NOARCH:
         raise NotLockable(f"for {subdir}, which hermetic does not know", fields["name"])
     if not fields.get("sha256"):
@@ -228,6 +243,21 @@ def build_number(build: str) -> int:
     """Read a build number off a build string: ``py311h1_3`` is 3. 0 where there is none."""
     last = re.search(r"(?:\A|_)(\d{1,9})(?:_cpython|_cp\d+|_pypy\d*)?\Z", build)
     return int(last[1]) if last else 0
+
+
+def _stated_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a repodata record (CEP 36) states, in the lock's words."""
+    words = ("name", "version", "build", "build_number", "sha256", "md5", "size", "license", "timestamp",
+             "python_site_packages_path")  # fmt: skip
+    features = record.get("track_features") or ()
+    stated = {
+        **{name: record.get(name) for name in words},
+        **{name: tuple(record.get(name) or ()) for name in ("depends", "constrains")},
+        "purls": tuple(sorted(record.get("purls") or ())),
+        "noarch": record.get("noarch") if isinstance(record.get("noarch"), str) else None,
+        "track_features": tuple(features.split() if isinstance(features, str) else features),
+    }
+    return _without_none(stated)
 
 
 def _without_none(stated: Mapping[str, Any]) -> dict[str, Any]:
