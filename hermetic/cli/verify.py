@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     report = verify_environment(
         arguments.project, arguments.target, arguments.environment, offline=arguments.offline, reporter=ui.reporter
     )
-    ui.result(prefix_check_text(report), report.to_dict())
+    ui.result(prefix_check_text(report, colour=ui.colour), report.to_dict())
     return 1 if report.findings else 0

@@ -1,0 +1,129 @@
+"""Locks to and from other tools' formats, with the addresses of this machine's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from hermetic.config import Config, channel_url
+from hermetic.errors import Place, UsageError
+from hermetic.events import SILENT, Reporter
+from hermetic.files import write_whole
+from hermetic.lock.file import write_lock
+from hermetic.lock.model import CondaPackage, Lock, Wheel
+from hermetic.project.asking import choose_platform, environment_lock
+from hermetic.project.editing import init_project
+from hermetic.project.layout import find_project
+from hermetic.project.project import Project, open_project
+
+if TYPE_CHECKING:
+    from hermetic.lock.formats.dispatch import Format
+
+
+def export_lock(start: str | None, name: str | None, form: str, platform: str | None, output: str | None) -> str:
+    """Give an environment's lock in another format, and write it to ``output`` if that is given.
+
+    Formats that hold several platforms get all, unless one is named. Raises UsageError for what a format
+    cannot hold.
+    """
+    from hermetic.lock.formats.dispatch import ONE_PLATFORM
+    from hermetic.lock.formats.dispatch import export_lock as export
+    from hermetic.store import Store
+    from hermetic.store.index import locate_wheel
+
+    chosen, lock = environment_lock(start, name)
+    config = open_project(start).config()
+    platforms = [choose_platform(lock, platform)] if platform or form in ONE_PLATFORM else []
+    store = Store.open(config.store)
+
+    def conda_address(package: CondaPackage) -> str:
+        folder = channel_url(config, package.channel, package.subdir)
+        return f"{folder}/{quote(package.file_name, safe='._-+!=')}"
+
+    def wheel_address(wheel: Wheel) -> str:
+        return wheel.url or locate_wheel(config, wheel, store)
+
+    text = export(lock, cast("Format", form), conda_address, wheel_address, platforms=platforms, name=chosen)
+    if output:
+        write_whole(Path(output), text)
+    return text
+
+
+def import_lockfile(
+    start: str | None,
+    file: str,
+    name: str,
+    *,
+    force: bool = False,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+) -> Path:
+    """Make an environment's lock from another tool's, keeping every pin; give the lock's path.
+
+    An environment that is declared already keeps its declaration: the imported pins stand as its lock, and
+    those that do not meet it are told. One that is not is declared with what the file says of it. Raises
+    LockFileError for what cannot be imported, and UsageError for a lock that stands already, unless ``force``.
+    """
+    project = _project(start)
+    declared = project is not None and name in project.names
+    config = project.config(offline=offline) if project else Config(offline=offline)
+    path = project.lock_path(name) if project and declared else Path(start or ".") / "lockfiles" / f"{name}.lock.json"
+    if path.exists() and not force:
+        raise UsageError(
+            f"{name} has a lock already",
+            place=Place(str(path)),
+            remedy="replace it with --force, or give another --name",
+        )
+    lock = _read(file, config, offline=offline, reporter=reporter)
+    if project is None or not declared:
+        channels = [str(channel) for channel in lock.spec.get("channels", ())]
+        init_project(start, name, channels=channels, platforms=sorted(lock.platforms))
+        project = open_project(start)
+    lock = _as_declared(project, name, lock, reporter)
+    write_lock(lock, path)
+    return path
+
+
+def _project(start: str | None) -> Project | None:
+    try:
+        find_project(start)
+    except UsageError:
+        return None
+    return open_project(start)
+
+
+def _read(file: str, config: Config, *, offline: bool, reporter: Reporter) -> Lock:
+    from hermetic.lock.formats.dispatch import import_lock
+    from hermetic.spec.explicit import is_explicit
+
+    path = Path(file)
+    if path.is_file() and is_explicit(path.read_text(errors="replace")):
+        # a list names archives and nothing else: what they need is read from their channels
+        from hermetic.lock.resolve import resolve
+        from hermetic.spec.load import load_spec
+
+        return resolve(load_spec([path]), config=config, offline=offline, reporter=reporter).lock
+    names = {channel_url(config, name): name for name in (*config.channels, "conda-forge")}
+    return import_lock(path, channel_name=lambda address: names.get(address.rstrip("/"), address))
+
+
+def _as_declared(project: Project, name: str, lock: Lock, reporter: Reporter) -> Lock:
+    """Let the lock answer what the environment declares, and warn of every pin that does not."""
+    from hermetic.lock.check import check
+
+    declaration = project.declaration(name)
+    spec = declaration.spec
+    if not spec.platforms:
+        spec = replace(spec, platforms=tuple(lock.platforms))
+    adopted = replace(lock, spec=spec.to_dict())
+    findings = check(spec, adopted, deep=True)
+    for finding in findings:
+        reporter.warn(finding.message)
+    if findings:
+        reporter.warn(
+            "the imported lock does not meet what is declared: 'hermetic lock' mends it and keeps the other pins"
+        )
+        return lock
+    return adopted
