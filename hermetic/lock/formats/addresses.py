@@ -31,6 +31,8 @@ _TAG_LAYOUT = re.compile(r"/packages/(source|any|cp\d+|py[\d.]+(?:\.py\d+)?|\d\.
 
 def split_conda_address(url: str) -> tuple[str, str, str] | None:
     """Take an archive's address apart: (channel's address, subdir, file name), or None if it is no such address."""
+    if not is_url(url):
+        return None
     base, _, file_name = clean_url(url, fragment=False).rpartition("/")
     channel, _, subdir = base.rpartition("/")
     if not channel or not _SUBDIR.match(subdir) or not file_name.endswith((".conda", ".tar.bz2")):

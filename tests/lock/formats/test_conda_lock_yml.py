@@ -9,25 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from addresses import conda_address, name_channel, wheel_address
 from lock_samples import LOCK, changed, conda
 
 from hermetic.errors import LockFileError, UsageError
 from hermetic.lock.formats import import_lock
 from hermetic.lock.formats.conda_lock_yml import format_conda_lock, read_conda_lock
-from hermetic.lock.model import CondaPackage, Lock, Wheel
-
-
-def conda_address(package: CondaPackage) -> str:
-    return f"https://conda.example.org/{package.channel}/{package.subdir}/{package.file_name}"
-
-
-def wheel_address(wheel: Wheel) -> str:
-    return wheel.url or f"https://files.example.org/packages/ab/cd/{'0' * 60}/{wheel.file_name}"
-
-
-def name_channel(address: str) -> str:
-    return address.removeprefix("https://conda.example.org/")
-
+from hermetic.lock.model import Lock
 
 TEXT = format_conda_lock(LOCK, conda_address, wheel_address)
 SHA = "ab" * 32
