@@ -113,9 +113,14 @@ def document_values(document: Document) -> dict[str, Any]:
 
 
 def document_spec(document: Document, root: Path) -> Spec:
-    """Give the document's Spec; its relative paths start from ``root``."""
-    path = root / FILE_NAME
-    return parse_environment_yml(document_text(document), path, root=path.parent).spec
+    """Give the document's Spec; its relative paths start from ``root``. It has no places: it stands in no file."""
+    spec = parse_environment_yml(document_text(document), root / FILE_NAME, root=root).spec
+    return replace(
+        spec,
+        conda=tuple(replace(item, place=None) for item in spec.conda),
+        pip=tuple(replace(item, place=None) for item in spec.pip),
+        constraints=tuple(replace(item, place=None) for item in spec.constraints),
+    )
 
 
 def rebased(document: Document, old: Path, new: Path) -> Document:

@@ -21,6 +21,7 @@ from hermetic.project.project import Declaration, Project
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.environment import Environment
 from hermetic.sdk.errors import ArgumentError, MissingError
+from hermetic.sdk.leaving import settle_at_exit
 from hermetic.sdk.output import Output
 from hermetic.spec.manifest import FILE_NAME as MANIFEST
 from hermetic.spec.manifest import find_manifest, load_manifest
@@ -210,6 +211,7 @@ def _lock(
 ) -> Lock:
     from hermetic.project.locking import lock_declaration
 
+    settle_at_exit()
     declaration = job.declaration
     if platforms is not None:
         chosen = tuple(check_platform(platform) for platform in _texts("platforms", platforms))
@@ -229,6 +231,7 @@ def _lock(
 def _fitting(job: _Job, *, locked: bool) -> Lock:
     from hermetic.project.building import fitting_lock
 
+    settle_at_exit()
     return fitting_lock(job.workplace, job.declaration, locked=locked, offline=job.offline, reporter=job.output)
 
 
@@ -237,6 +240,7 @@ def _build(job: _Job, found: Lock, target: Path, link_scripts: str, jobs: int | 
     from hermetic.project.building import platform_lock
     from hermetic.store import Store
 
+    settle_at_exit()
     platform: PlatformLock = platform_lock(found, job.declaration)
     config = job.workplace.config(offline=job.offline)
     result = build_prefix(
