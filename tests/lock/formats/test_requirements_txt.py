@@ -45,6 +45,11 @@ def write(path: Path, lock: Lock) -> Path:
     return path
 
 
+Tool = tuple[str, ...]
+Wheels = tuple[Wheel, ...]
+both_tools = pytest.mark.parametrize("tool", [PIP, UV], ids=["pip", "uv"])
+
+
 @both_tools
 def test_pip_and_uv_install_it_with_digests_required(tool: Tool, wheels: Wheels, tmp_path: Path) -> None:
     file = write(
