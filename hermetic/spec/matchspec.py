@@ -28,13 +28,15 @@ _PLAIN = re.compile(
     rf"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9_]))*)(?P<space>[ \t]*)"
     rf"(?P<terms>(?:(?:[<>]=?|!=|==?)[ \t]*{_VERSION}(?:\.\*)?[ \t]*(?:,[ \t]*(?=[<>=!])|\Z))*)\Z"
 )
-_RELATION = re.compile(r"(>=|<=|>|<|!=|~=|==)(\s*)([^,|()\s=<>!~\[\]\"']+)")
+_BRACKET_VERSION = re.compile(r"version\s*=\s*(?:'[^']*'|\"[^\"]*\")")
+_RELATION = re.compile(r"(>=|<=|>|<|!=|~=|==)\s*([^,|()\s=<>!~\[\]\"']+)")
 _TERM = re.compile(r"([<>=!]+)[ \t]*([0-9a-z.*]+)")
 _CHANNEL = re.compile(r"(?P<channel>[^\[\]'\" ]+?)::(?P<rest>.*)\Z", re.DOTALL)
 _SUBDIR = re.compile(r"(?:noarch|[a-z0-9]+-[a-z0-9_]+)\Z")
 _ARCHIVES = (".conda", ".tar.bz2")
 _BUILD = re.compile(r"[A-Za-z0-9_.+*]+\Z|\^.*\$\Z")
 _FIELD = re.compile(r'\s*([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|\'[^\']*\'|\[[^\]]*\]|[^,\]]*)\s*(?:,|\Z)')
+_MAX_LENGTH = 4096
 
 _REMEDY = "write it as conda does: name, name=1.2, name>=1.2,<2, name==1.2.3=build or channel::name"
 
@@ -51,6 +53,8 @@ def canonical_match(
     Raises SpecError, with a remedy, for what conda or the solver cannot understand.
     """
     text = text.partition(" #")[0].strip()
+    if len(text) > _MAX_LENGTH:
+        raise SpecError("a requirement of this length is none", place=place, remedy=_REMEDY)
     if is_url(text) and text.partition("#")[0].endswith(_ARCHIVES):
         return _from_url(text, place, platforms, category)
     channel, subdir, rest = _split_channel(text, place)
@@ -104,6 +108,8 @@ def _plain(text: str) -> tuple[str, str] | None:
     terms = []
     for operator, version in _TERM.findall(found["terms"]):
         star = version.endswith(".*")
+        if star and operator == "==" and terms:
+            return None  # refused elsewhere, with the reason
         if operator == "=" or (operator == "==" and star):
             terms.append(version if star else f"{version}.*")
         elif star and operator != "!=":
@@ -121,7 +127,8 @@ def _by_rattler(text: str, whole: str, place: Place | None) -> dict[str, str]:
 
     if not text:
         raise SpecError("a conda requirement without a package name", place=place, remedy=_REMEDY)
-    text = _RELATION.sub(lambda found: _relation(*found.groups(), whole=whole, place=place), text)
+    text = _BRACKET_VERSION.sub(lambda found: re.sub(r"\s+", "", found[0]), text)
+    text = _RELATION.sub(lambda found: _relation(found, whole, place), text)
     try:
         spec = MatchSpec(text)
         canonical = spec.to_canonical_string()
@@ -132,18 +139,23 @@ def _by_rattler(text: str, whole: str, place: Place | None) -> dict[str, str]:
     return _fields(canonical, whole, place)
 
 
-def _relation(operator: str, space: str, version: str, *, whole: str, place: Place | None) -> str:
+def _relation(found: re.Match[str], whole: str, place: Place | None) -> str:
     """Read a star behind an operator as conda does, where py-rattler does not; refuse what only seems to work."""
+    operator, version = found[1], found[2]
     if "*" not in version and (operator != "~=" or re.search(r"[._]", version)):
-        return operator + space + version
+        return operator + version
     if operator == "~=":
         raise SpecError(f"{_shown(whole)}: ~= compares numbers with a dot", place=place, remedy="write ~=1.2 or 1.*")
+    stem = re.sub(r"\.?\*\Z", "", version)
     if operator == "==":
-        return operator + space + re.sub(r"(?<=[^.])\*\Z", ".*", version)
+        if re.search(r"[,|]", found.string[: found.start()]):
+            # conda ignores this star, with a warning; where == stands first it does not
+            raise SpecError(f"{_shown(whole)}: a star behind ==", place=place, remedy=f"write {stem}.* or =={stem}")
+        return f"={stem}.*" if stem else "=*"
     if not version.endswith(".*"):
-        remedy = f"write {operator}{version.rstrip('*')}{'.*' if operator == '!=' else ''}"
+        remedy = f"write {operator}{stem}{'.*' if operator == '!=' else ''}"
         raise SpecError(f"{_shown(whole)}: a star behind {operator}", place=place, remedy=remedy)
-    return operator + space + (version if operator == "!=" else version.removesuffix(".*"))
+    return operator + (version if operator == "!=" else stem)
 
 
 def _fields(canonical: str, whole: str, place: Place | None) -> dict[str, str]:

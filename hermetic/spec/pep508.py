@@ -22,13 +22,13 @@ from hermetic.spec.model import MAIN, PipRequirement
 from hermetic.spec.urls import clean_url, is_url
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
-_VERSION = rf"{_NUMBER}(?:\.{_NUMBER})*(?:(?:a|b|rc){_NUMBER})?"
-_COMPATIBLE = rf"{_NUMBER}(?:\.{_NUMBER})+"
+_NUMBERS = rf"{_NUMBER}(?:\.{_NUMBER})*"
+_VERSION = rf"{_NUMBERS}(?:(?:a|b|rc){_NUMBER})?"
 _PLAIN = re.compile(
     rf"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ \t]*"
     rf"(?:\[(?P<extras>[ \t]*[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?[ \t]*"
     rf"(?:,[ \t]*[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?[ \t]*)*)\])?[ \t]*"
-    rf"(?P<terms>(?:(?:[<>]=?[ \t]*{_VERSION}|[!=]=[ \t]*{_VERSION}|[!=]=[ \t]*{_NUMBER}(?:\.{_NUMBER})*\.\*|~=[ \t]*{_COMPATIBLE})"
+    rf"(?P<terms>(?:(?:(?:[<>]=?|[!=]=)[ \t]*{_VERSION}|[!=]=[ \t]*{_NUMBERS}\.\*|~=[ \t]*{_NUMBERS}\.{_NUMBER})"
     rf"[ \t]*(?:,[ \t]*(?=[<>=!~])|\Z))*)\Z"
 )
 _TERM = re.compile(r"([<>=!~]+)[ \t]*([0-9abrc.*]+)")
@@ -40,6 +40,9 @@ _NAMED_URL = re.compile(
 _EXTRAS_TAIL = re.compile(r"(?P<path>.*[^\s\[])\[(?P<extras>[A-Za-z0-9_.,\s-]*)\]\Z", re.DOTALL)
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar", ".tar.zst")
 _DIGEST = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+MAX_LENGTH = 4096
+"""Characters of a requirement; every pattern here is quick up to this."""
 
 REMEDY = "write it as pip does: name, name[extra]>=1.2,<2, name @ https://host/file.whl or ./path"
 
@@ -79,6 +82,8 @@ def pip_requirement(
 ) -> PipRequirement:
     """Read one pip requirement, without options. Raises SpecError, with a remedy, for what is none."""
     text = text.strip()
+    if len(text) > MAX_LENGTH:
+        raise SpecError("a requirement of this length is none", place=origin.place, remedy=REMEDY)
     digests = tuple(sorted({check_hash(value, origin.place) for value in hashes}))
     if not editable and (found := _PLAIN.match(text)):
         extras = tuple(sorted({normal_name(extra.strip()) for extra in (found["extras"] or "").split(",") if extra}))

@@ -19,7 +19,7 @@ from hermetic.spec.pep508 import Origin, local_path, normal_name, path_prefix, p
 from hermetic.spec.text import read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(?:^|\s)#")
 _OPTION_TAIL = re.compile(r"\s--?[A-Za-z]")
 _MAX_DEPTH = 40
 
@@ -63,7 +63,7 @@ def read_lines(lines: Iterator[tuple[str, Origin]], file: Path, root: Path) -> R
     found = Requirements()
     reader = _Reader(found, root)
     for text, origin in lines:
-        reader.line(_COMMENT.sub("", text).strip(), origin, file, constraint=False, above=(file,))
+        reader.line(_uncommented(text), origin, file, constraint=False, above=(file,))
     reader.finish()
     return found
 
@@ -73,20 +73,22 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     pending: list[str] = []
     first = 0
     for number, raw in enumerate(text.split("\n"), 1):
-        is_comment = raw.lstrip().startswith("#")
-        if pending and is_comment:
-            continue  # pip: a comment line does not end a continuation
-        if not pending:
-            first = number
+        first = first if pending else number
+        is_comment = raw.lstrip().startswith("#")  # it ends a continuation, whatever it ends in itself
         if raw.endswith("\\") and not is_comment:
-            pending.append(raw[:-1])
+            pending.append(raw.strip("\\"))
             continue
-        line = _COMMENT.sub("", "".join([*pending, raw])).strip()
+        line = _uncommented("".join([*pending, " " if is_comment else "", raw]))
         pending = []
         if line:
             yield first, line
-    if pending and (line := _COMMENT.sub("", "".join(pending)).strip()):
+    if line := _uncommented("".join(pending)):
         yield first, line
+
+
+def _uncommented(line: str) -> str:
+    found = _COMMENT.search(line)
+    return (line[: found.start()] if found else line).strip()
 
 
 class _Reader:

@@ -15,6 +15,7 @@ from hermetic.platforms import PLATFORMS
 
 _COMMENT = re.compile(r"\s#.*?\[([^\[\]]+)\][^()\[\]]*\Z")
 _DIRECT = re.compile(r"\s#\s*\[[^\[\]]+\]\s*\Z")
+_MAX_LENGTH = 500
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)|([()]))")
 _SEL = re.compile(r"sel\(\s*([^()]+?)\s*\)\Z")
 
@@ -40,7 +41,7 @@ def comment_selector(tail: str, place: Place) -> frozenset[str] | None:
 
     ``tail`` is what stands behind the value on its line. Raises SpecError for an unknown selector.
     """
-    found = _COMMENT.search(tail)
+    found = _COMMENT.search(tail) if len(tail) < _MAX_LENGTH else None
     if not found:
         return None
     words = _tokens(found[1])
