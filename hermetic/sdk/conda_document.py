@@ -131,7 +131,7 @@ def rebased(document: Document, old: Path, new: Path) -> Document:
 
     def moved(text: str) -> str:
         found = pip_lines([text], new, prefix=origin.prefix).pip
-        return pip_line(found[0]) if found and found[0].url.startswith(".") else text
+        return pip_entry(found[0]).text if found and found[0].url.startswith(".") else text
 
     return replace(
         document,
@@ -162,8 +162,15 @@ def pip_lines(lines: Iterable[str], root: Path, *, prefix: str = ".", place: Pla
 def pip_entry(requirement: PipRequirement, text: str = "") -> Entry:
     """Give a pip requirement's entry, in the words of ``text`` where they can be kept."""
     text = text.partition(" #")[0].strip()
-    kept = text if text and "://" not in text and not requirement.url else pip_line(requirement)
-    return Entry(kept, requirement.platforms)
+    if not text or "://" in text or requirement.url:
+        text = pip_line(requirement)
+    if requirement.url and "://" not in requirement.url and not requirement.editable:
+        # pip knows local files by path alone; their names stand in the file names
+        bare = pip_line(replace(requirement, name=""))
+        found = pip_lines([bare], Path()).pip[0]
+        if replace(found, platforms=requirement.platforms, category=requirement.category) == requirement:
+            text = bare
+    return Entry(text, requirement.platforms)
 
 
 class _Walk:

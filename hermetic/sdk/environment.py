@@ -127,7 +127,10 @@ class Environment(Strict):
     def from_conda_specification(name: str, file_path: str | os.PathLike[str]) -> Environment:
         """Make an environment from an ``environment.yml``. Raises MissingError, and SpecError with file and line."""
         environment = Environment(name)
-        environment.python.conda_dependencies = CondaDependencies(file_path)
+        path = file_path if isinstance(file_path, os.PathLike) else (
+            text_argument("from_conda_specification", "file_path", file_path)
+        )  # fmt: skip
+        environment.python.conda_dependencies = CondaDependencies(path)
         return environment
 
     @staticmethod

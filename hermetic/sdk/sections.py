@@ -182,7 +182,7 @@ def dockerfile_text(owner: object, value: str | os.PathLike[str] | Readable | No
         path = Path(value.strip())
     if not path.is_file():
         raise MissingError(
-            f"base_dockerfile: there is no file {str(path)[:200]!r}, and it is no Dockerfile's text",
+            f"base_dockerfile: there is no file {os.fspath(value)[:200]!r}, and it is no Dockerfile's text",
             remedy="give the path of a Dockerfile, or its text, which begins with FROM",
         )
     return read_text(path)
