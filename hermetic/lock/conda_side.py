@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hermetic.lock.channels import channels_of
 from hermetic.lock.conda_solver import CondaRequest
-from hermetic.lock.incremental import kept_conda
+from hermetic.lock.incremental import kept_conda, rivals
 from hermetic.lock.job import Job, Target
 from hermetic.lock.model import CondaPackage, PlatformLock
 from hermetic.platforms import current_platform, virtual_packages
@@ -26,15 +26,15 @@ async def solve_conda(job: Job, target: Target, more: Sequence[CondaRequirement]
     if not requirements:
         return ()
     channels = channels_of(target.spec, job.config)
+    names = [channel.name for channel in channels]
     return await job.conda.solve(
         CondaRequest(
             platform=target.platform,
             channels=channels,
             requirements=requirements,
             virtual_packages=target.virtual_packages,
-            keep=kept_conda(
-                job.previous, target.platform, [channel.name for channel in channels], job.update, job.exclude_newer
-            ),
+            keep=kept_conda(job.previous, target.platform, names, job.update, job.exclude_newer),
+            rivals=rivals(job.previous, names),
             exclude_newer=job.exclude_newer,
         )
     )

@@ -7,7 +7,7 @@ always stated, times are UTC, and the address behind a channel's name stays out 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rattler import Gateway, MatchSpec, RepoDataRecord
 
 
-_RETRIES = 2
 _LONGEST = 600
 """Seconds that one request may take in all, a slow download of large repodata included."""
 
@@ -43,7 +42,8 @@ class ChannelAt:
 class CondaRequest:
     """What a conda solver is asked for one platform.
 
-    ``channels`` in order of (strict) priority; ``keep`` are old pins, preferred where they still fit;
+    ``channels`` in order of (strict) priority; ``keep`` are old pins, preferred where they still fit; ``rivals``
+    maps a pin's channel to those that now come before it and did not then: what they have, they take over;
     ``constraints`` are MatchSpecs that limit versions but require nothing; ``exclude_newer`` is in UTC, and what
     was published at that moment still counts.
     """
@@ -53,6 +53,7 @@ class CondaRequest:
     requirements: tuple[CondaRequirement, ...]
     virtual_packages: tuple[VirtualPackage, ...]
     keep: tuple[CondaPackage, ...] = ()
+    rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     exclude_newer: datetime | None = None
 
@@ -68,12 +69,17 @@ class CondaSolver(Protocol):
 
 
 class RattlerSolver:
-    """The conda solver of py-rattler. Repodata is cached in ``cache``, and reused without asking when offline."""
+    """The conda solver of py-rattler.
 
-    def __init__(self, cache: Path, *, offline: bool = False, patience: float = 20) -> None:
+    Repodata is cached in ``cache``, and reused without asking when offline. ``patience`` counts seconds until a
+    silent server is suspected, ``retries`` how often a failing one is asked again.
+    """
+
+    def __init__(self, cache: Path, *, offline: bool = False, patience: float = 20, retries: int = 2) -> None:
         self._cache = cache
         self._offline = offline
         self._patience = patience
+        self._retries = retries
         self._gateway: Gateway | None = None
         self._headers: dict[tuple[str, str], dict[str, str]] = {}
 
@@ -95,9 +101,9 @@ class RattlerSolver:
             channel.name: str(source.base_url).rstrip("/")
             for channel, source in zip(request.channels, sources, strict=True)
         }
-        kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in request.keep}
         gateway = self._open()
         try:
+            keep = await _unrivalled(request, dict(zip(locations, sources, strict=True)), gateway)
             records = await attended(
                 solve(
                     sources,
@@ -108,7 +114,7 @@ class RattlerSolver:
                         GenericVirtualPackage(PackageName(v.name), Version(v.version), BuildString(v.build))
                         for v in request.virtual_packages
                     ],
-                    locked_packages=[_record(package, locations[package.channel]) for package in request.keep],
+                    locked_packages=[_record(package, locations[package.channel]) for package in keep],
                     channel_priority=ChannelPriority.Strict,
                     exclude_newer=request.exclude_newer,
                     constraints=[MatchSpec(text) for text in request.constraints],
@@ -124,6 +130,7 @@ class RattlerSolver:
             raise await explain(error, request, gateway, sources) from None
         names = {url: name for name, url in locations.items()}
         packages = [_package(record, names) for record in records]
+        kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in keep}
         return tuple(sorted(kept.get((p.channel, p.subdir, p.file_name, p.sha256), p) for p in packages))
 
     def _admit(self, url: str) -> str:
@@ -155,7 +162,7 @@ class RattlerSolver:
             self._cache.mkdir(parents=True, exist_ok=True)
             client = Client(
                 [
-                    RetryMiddleware(_RETRIES),
+                    RetryMiddleware(self._retries),
                     AddHeadersMiddleware(self._headers_for),
                     AuthenticationMiddleware(),
                     OciMiddleware(),
@@ -170,6 +177,19 @@ class RattlerSolver:
                 client=client,
             )
         return self._gateway
+
+
+async def _unrivalled(request: CondaRequest, sources: Mapping[str, Any], gateway: Gateway) -> list[CondaPackage]:
+    """Give the pins whose names no channel has that was put before theirs since."""
+    rivals = {name for names in request.rivals.values() for name in names}
+    have = {
+        name: {
+            found.normalized
+            for found in await gateway.names([sources[name]], [request.platform, NOARCH], channel_relations="disabled")
+        }
+        for name in rivals
+    }
+    return [p for p in request.keep if not any(p.name in have[name] for name in request.rivals.get(p.channel, ()))]
 
 
 def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> MatchSpec:

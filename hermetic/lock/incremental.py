@@ -1,7 +1,7 @@
 """Old pins: which of them a new lock should keep.
 
 A pin is a preference. It gives way where a requirement forbids it, where ``--update`` names it, and where the spec
-has changed what it stood on: its channel is gone, or another channel now comes before it.
+has changed what it stood on: its channel is gone, or another one now comes before it that has the package too.
 """
 
 from __future__ import annotations
@@ -27,16 +27,27 @@ def kept_conda(
     """Give the conda packages of an old lock that a new one should keep. ``channels`` are the new ones, in order."""
     if previous is None or platform not in previous.platforms or ALL in (update or ()):
         return ()
-    before = list(previous.spec.get("channels", ())) or [DEFAULT_CHANNEL]
     moving = _moving(update)
     newest = exclude_newer.timestamp() * 1000 if exclude_newer else None
     return tuple(
         package
         for package in previous.platforms[platform].conda
         if not {package.name, normal_name(package.name)} & moving
-        and _stands(package.channel, before, channels)
+        and package.channel in channels
         and (newest is None or 0 < package.timestamp <= newest)
     )
+
+
+def rivals(previous: Lock | None, channels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Give, for each channel, those that now come before it and did not when the old lock was made."""
+    if previous is None:
+        return {}
+    before = list(previous.spec.get("channels", ())) or [DEFAULT_CHANNEL]
+    found = {}
+    for position, channel in enumerate(channels):
+        older = before[: before.index(channel)] if channel in before else before
+        found[channel] = tuple(name for name in channels[:position] if name not in older)
+    return {channel: names for channel, names in found.items() if names}
 
 
 def kept_wheels(previous: Lock | None, platform: str, update: Sequence[str] | None) -> dict[str, Wheel]:
@@ -78,11 +89,3 @@ def check_update(previous: Lock | None, update: Sequence[str] | None) -> None:
 
 def _moving(update: Sequence[str] | None) -> set[str]:
     return {spelling for name in update or () for spelling in (name, normal_name(name))}
-
-
-def _stands(channel: str, before: Sequence[str], now: Sequence[str]) -> bool:
-    """Tell whether a channel is still there, with no other before it than those that were."""
-    if channel not in now:
-        return False
-    older = before[: before.index(channel)] if channel in before else before
-    return set(now[: list(now).index(channel)]) <= set(older)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from hermetic.errors import SpecError, UnsatisfiableError
 from hermetic.events import Reporter
+from hermetic.lock.markers import holds
 from hermetic.lock.names import Provided
 from hermetic.lock.stubs import pip_version
-from hermetic.lock.targets import applies
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 
 _ALL = ":all:"
@@ -67,7 +67,7 @@ def without_provided(
     by_name = {project.name: project for project in provided}
     left = []
     for requirement in spec.pip:
-        if not applies(requirement.marker, platform, python_version):
+        if not holds(requirement.marker, platform, python_version):
             continue
         project = by_name.get(requirement.name)
         if project is None:

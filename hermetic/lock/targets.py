@@ -1,7 +1,7 @@
-"""A target as Python packages see it: its wheel tags (PEP 425, 600) and its marker environment (PEP 508).
+"""A target as wheels see it: the tags that it runs (PEP 425, 600), and which of two wheels fits it better.
 
-Both follow from the platform, Python's version and the virtual packages that the lock assumes; nothing is asked of
-the machine at hand.
+The tags follow from the platform, Python's version and the virtual packages that the lock assumes; nothing is asked
+of the machine at hand.
 """
 
 from __future__ import annotations
@@ -24,43 +24,9 @@ _MACHINES = {
     "win-64": "AMD64",
     "win-arm64": "ARM64",
 }
-_SYSTEMS = {
-    "linux": ("posix", "linux", "Linux"),
-    "osx": ("posix", "darwin", "Darwin"),
-    "win": ("nt", "win32", "Windows"),
-}
 _OLDEST_GLIBC = {"x86_64": 5}
 """The oldest glibc 2.x that manylinux tags know; other machines came with 2.17."""
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-
-
-def marker_environment(platform: str, python_version: str) -> dict[str, str]:
-    """Give the values of PEP 508 environment markers on a target that runs CPython."""
-    os_name, sys_platform, system = _SYSTEMS[platform.partition("-")[0]]
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": python_version,
-        "os_name": os_name,
-        "platform_machine": _MACHINES[platform],
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": system,
-        "platform_version": "",
-        "python_full_version": python_version,
-        "python_version": ".".join(python_version.split(".")[:2]),
-        "sys_platform": sys_platform,
-        "extra": "",
-    }
-
-
-def applies(marker: str, platform: str, python_version: str, extras: Sequence[str] = ()) -> bool:
-    """Tell whether a marker holds on a target, for any of the extras that are asked for."""
-    if not marker:
-        return True
-    from packaging.markers import Marker
-
-    parsed, environment = Marker(marker), marker_environment(platform, python_version)
-    return any(parsed.evaluate({**environment, "extra": extra}) for extra in (extras or ("",)))
 
 
 def wheel_tags(platform: str, python_version: str, virtual_packages: Sequence[VirtualPackage]) -> dict[Tag, int]:
@@ -99,7 +65,7 @@ def _platform_tags(platform: str, versions: dict[str, str]) -> Iterator[str]:
         parts = [int(part) for part in versions.get("__osx", "11.0").split(".")[:2]]
         yield from mac_platforms((parts[0], parts[1] if len(parts) > 1 else 0), machine)
     else:
-        newest = int((versions.get("__glibc", "2.17").split(".") + ["17"])[1])
+        newest = int([*versions.get("__glibc", "2.17").split("."), "17"][1])
         for level in range(newest, _OLDEST_GLIBC.get(machine, 17) - 1, -1):
             yield f"manylinux_2_{level}_{machine}"
             if level in _LEGACY:

@@ -16,18 +16,21 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from hermetic.errors import MachineError
-from hermetic.lock.pip_answers import Findings, answer, satisfied_extras
+from hermetic.errors import MachineError, UnsatisfiableError
+from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, without_user
 from hermetic.lock.pip_errors import explain
-from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
-from hermetic.lock.pip_resolver import PipAnswer, PipRequest
+from hermetic.lock.pip_inputs import expand, index_lines, limit_lines, requirement_lines, write_lines
+from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
 from hermetic.lock.pylock import Release, read_pylock, write_pins
 from hermetic.lock.stubs import write_stubs
 from hermetic.lock.uv_annotations import Annotations, read_annotations
 from hermetic.lock.uv_log import Trace, read_trace
 from hermetic.platforms import VirtualPackage
+from hermetic.spec.model import PipOptions, PipRequirement
 
 _MANYLINUX = ((2, 40), (2, 39), (2, 38), (2, 37), (2, 36), (2, 35), (2, 34), (2, 33), (2, 32), (2, 31), (2, 28),
               (2, 17))  # fmt: skip
@@ -46,6 +49,7 @@ _FOREIGN = frozenset(
     "NO_BINARY NO_BINARY_PACKAGE NO_BUILD NO_BUILD_PACKAGE NO_SOURCES OFFLINE OVERRIDE PRERELEASE PROJECT PYTHON "
     "RESOLUTION SYSTEM_PYTHON TORCH_BACKEND WORKING_DIR WORKING_DIRECTORY".split()
 )
+_TO_PYLOCK = ("--format=pylock.toml", "--output-file=pylock.toml")
 _ROUNDS = 5
 """How often extras of what conda provides may lead to more such extras; two is the most seen."""
 
@@ -84,12 +88,21 @@ class UvResolver:
             if request.keep:
                 write_pins(folder / "pylock.toml", dict(request.keep))
             arguments = _arguments(request, target)
-            said = await self._run([*arguments, "--format=pylock.toml", "--output-file=pylock.toml"], folder, request)
+            try:
+                said = await self._run([*arguments, *_TO_PYLOCK], folder, request)
+            except UnsatisfiableError:
+                if len(request.indexes) > 1:
+                    await self._refuse_silence(request, request.indexes)
+                raise
             releases = read_pylock((folder / "pylock.toml").read_text(encoding="utf-8"))
             trace = read_trace(said)
             annotations = Annotations()
-            if len(request.indexes) > 1 or not _complete(trace, releases):
+            if _ambiguous(request) or not _complete(trace, releases):
                 annotations = await self._annotate(arguments, folder, request, releases)
+            if len(request.indexes) > 1:
+                used = {without_user(address).rstrip("/") for address in annotations.found_at.values()}
+                silent = [i for i in request.indexes if i.url and without_user(expand(i.url)).rstrip("/") not in used]
+                await self._refuse_silence(request, silent)
         return Findings(releases, trace, annotations)
 
     async def _annotate(
@@ -98,8 +111,29 @@ class UvResolver:
         pins = [f"{r.name}=={r.version}" for r in releases.values() if not r.direct]
         write_lines(folder / "annotated.txt", pins)
         more = ["--output-file=annotated.txt", "--emit-index-annotation", "--annotation-style=split", "--no-header"]
-        await self._run([*dict.fromkeys([*arguments, "--offline"]), *more], folder, request)
+        await self._run([*arguments, *more], folder, request)
         return read_annotations((folder / "annotated.txt").read_text(encoding="utf-8"))
+
+    async def _refuse_silence(self, request: PipRequest, indexes: Sequence[IndexAt]) -> None:
+        """Ask indexes alone that gave nothing: among several, uv passes over one that refuses access, silently.
+
+        What that one has would then come from another index, or from whoever put the same name there.
+        Raises CredentialsError.
+        """
+        wanted = next((r.name for r in request.requirements if not r.url), "")
+        if request.offline or not wanted:
+            return
+        for index in indexes:
+            alone = replace(
+                request, indexes=(index,), requirements=(PipRequirement(wanted),), constraints=(), keep={},
+                options=PipOptions(), provided=(), built={}, from_source=(),
+            )  # fmt: skip
+            with tempfile.TemporaryDirectory(prefix="hermetic-uv-") as name:
+                write_lines(Path(name) / "requirements.in", [*index_lines(alone), wanted])
+                write_lines(Path(name) / "constraints.txt", [])
+                target = python_platform(request.platform, request.virtual_packages)
+                with suppress(UnsatisfiableError):
+                    await self._run([*_arguments(alone, target), "--no-deps", *_TO_PYLOCK], Path(name), alone)
 
     async def _run(self, arguments: Sequence[str], folder: Path, request: PipRequest) -> str:
         """Run uv; give what it said. It is killed when the wait is cancelled."""
@@ -150,7 +184,8 @@ def python_platform(platform: str, virtual_packages: tuple[VirtualPackage, ...])
 
 def _arguments(request: PipRequest, target: str) -> list[str]:
     # All indexes count alike, as they do for pip: the files that people write mean that.
-    options = ["pip", "compile", "--quiet", "--no-progress", "--color=never", "--index-strategy=unsafe-best-match",
+    strategy = "unsafe-best-match" if len(request.indexes) > 1 else "first-index"
+    options = ["pip", "compile", "--quiet", "--no-progress", "--color=never", f"--index-strategy={strategy}",
                "--no-python-downloads", f"--python={sys.executable}", f"--python-version={request.python_version}",
                f"--python-platform={target}", "--constraints=constraints.txt", "--only-binary=:all:"]  # fmt: skip
     options += [f"--no-binary={name}" for name in request.from_source]
@@ -174,6 +209,11 @@ def _environment(request: PipRequest) -> dict[str, str]:
 def _needs_nothing(names: Sequence[str]) -> list[str]:
     """Tell uv not to ask an sdist what it needs: that would run its code, unconfined and with network."""
     return [line for name in names for line in ("[[dependency-metadata]]", f'name = "{name}"', "requires-dist = []")]
+
+
+def _ambiguous(request: PipRequest) -> bool:
+    """Tell whether only uv can say where a file came from."""
+    return len(request.indexes) > 1 or any("://" in link for link in request.options.find_links)
 
 
 def _complete(trace: Trace, releases: Mapping[str, Release]) -> bool:
