@@ -161,6 +161,8 @@ def _specifier(text: str, specifiers: object, place: Place | None) -> str:
                 version = str(Version(version.removesuffix(".*"))) + star
             except InvalidVersion:
                 raise SpecError(f"{text[:120]!r}: {version!r} is no version", place=place, remedy=REMEDY) from None
+        elif not version:
+            raise SpecError(f"{text[:120]!r} is no pip requirement: === needs a version", place=place, remedy=REMEDY)
         terms.add(term.operator + version)
     return ",".join(sorted(terms))
 

@@ -131,7 +131,8 @@ class _Reader:
     def options(self, line: str, place: Place | None) -> Iterator[tuple[str, str]]:
         if line.startswith(("-e", "--editable")):  # its value may hold spaces and markers
             text = re.sub(r"\A(--editable|-e)[\s=]*", "", line)
-            yield "--editable", text.strip().strip("\"'")
+            quoted = re.fullmatch(r"""(['"])(.*)\1""", text.strip())
+            yield "--editable", quoted[2] if quoted else text.strip()
             return
         try:
             words = shlex.split(line)

@@ -17,7 +17,7 @@ from hermetic.spec.model import CondaRequirement
 
 SPELLINGS = [
     ("python 3.11.*", ["python=3.11", "python =3.11", "python = 3.11", "Python=3.11", "python 3.11.*", "python=3.11.*",
-                       "python==3.11.*", "python 3.11*", "python=3.11*", "python[version='3.11.*']", "  python=3.11  "]),
+                       "python==3.11.*", "python 3.11*", "python=3.11*", "python[version='3.11.*']", " python=3.11 "]),
     ("python ==3.11", ["python 3.11", "python==3.11", "python == 3.11", "python ==3.11", "python[version=3.11]",
                        "python[version='==3.11']"]),
     ("numpy", ["numpy", "NumPy", "numpy *", "numpy=*", "numpy==*", "numpy[version='*']", "numpy * *", "*::numpy"]),
@@ -29,7 +29,7 @@ SPELLINGS = [
     ("numpy 1.26.* py311*", ["numpy=1.26.*=py311*", "numpy 1.26.* py311*"]),
     ("a >1", ["a>1", "a >1.*", "a[version='>1.*']", "a >1.* *"]),
     ("a ~=1.2", ["a~=1.2", "a ~= 1.2"]),
-    ("jq[subdir=\"noarch\"]", ["jq[subdir=noarch]", "jq[subdir='noarch']"]),
+    ('jq[subdir="noarch"]', ["jq[subdir=noarch]", "jq[subdir='noarch']"]),
 ]  # fmt: skip
 
 
