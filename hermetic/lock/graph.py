@@ -29,7 +29,8 @@ _PROJECT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?=[\[<>=!~;@(,]|\Z)")
 class Graph:
     """What needs what. ``edges`` leads from a package to (the package it needs, the requirement as written).
 
-    ``roots`` are the packages that the user asked for, each with the requirement. Virtual packages and what
+    ``roots`` are the packages that the user asked for, each with the requirement, then what else is needed to lead
+    to all, with none. Virtual packages and what
     is not in the lock are no nodes; what is not there but asked for, ``hermetic lock --check`` tells.
     """
 
@@ -40,11 +41,11 @@ class Graph:
     def inverted(self) -> Graph:
         """Give the graph of who is needed by whom; its roots are the packages that need nothing."""
         back: dict[Node, list[tuple[Node, str]]] = {node: [] for node in self.packages}
-        for node, edges in self.edges.items():
-            for target, requirement in edges:
+        for node, needs in self.edges.items():
+            for target, requirement in needs:
                 back[target].append((node, requirement))
-        roots = tuple((node, "") for node in self.packages if not self.edges[node])
-        return Graph(self.packages, {node: tuple(edges) for node, edges in back.items()}, roots)
+        edges = {node: tuple(found) for node, found in back.items()}
+        return Graph(self.packages, edges, tuple((node, "") for node in _sources(edges)))
 
     def find(self, name: str) -> tuple[Node, ...]:
         """Give the packages with a name (``numpy``, ``conda:numpy``), of either kind.
@@ -114,7 +115,11 @@ def project_name(requirement: str) -> str:
 
 
 def graph(lock: PlatformLock, spec: Mapping[str, Any] | None = None) -> Graph:
-    """Make the graph of one platform. ``spec`` (a lock's) names the roots; without it, what nothing needs."""
+    """Make the graph of one platform.
+
+    ``spec`` (a lock's) names the roots. What they do not lead to has roots of its own, without a requirement: the
+    Python that stands beside wheels, or, without a spec, what nothing needs. So every package is below some root.
+    """
     packages: dict[Node, CondaPackage | Wheel] = {("conda", package.name): package for package in lock.conda}
     by_project: dict[str, Node] = {found.name: ("conda", found.conda) for found in provided(lock.conda)}
     packages |= {("pip", wheel.name): wheel for wheel in lock.wheels}
@@ -131,9 +136,7 @@ def graph(lock: PlatformLock, spec: Mapping[str, Any] | None = None) -> Graph:
             found = {by_project[name]: name for name in package.requires if name in by_project}
         edges[node] = tuple(sorted(found.items()))
     roots = _asked(lock, spec, packages, by_project) if spec else []
-    if not roots:
-        needed = {target for found in edges.values() for target, _ in found}
-        roots = [(node, "") for node in packages if node not in needed] or [(node, "") for node in packages][:1]
+    roots += [(node, "") for node in _sources(edges, [node for node, _ in roots])]
     return Graph(packages, edges, tuple(roots))
 
 
@@ -205,6 +208,38 @@ def paths(lock: Graph, target: Node) -> Iterator[Reason]:
                 trail.append(step)
                 on_trail.add(step[0])
                 open_edges.append(iter(lock.edges[step[0]]))
+
+
+def _sources(edges: Mapping[Node, tuple[tuple[Node, str], ...]], known: Sequence[Node] = ()) -> list[Node]:
+    """Give the fewest packages that, with the known ones, lead to all.
+
+    These are what nothing needs, and one of each cycle that nothing else needs.
+    """
+    finished: list[Node] = []
+    seen: set[Node] = set()
+    for start in edges:
+        waiting = [(start, iter(edges[start]))] if start not in seen else []
+        seen.add(start)
+        while waiting:
+            node, below = waiting[-1]
+            target = next((other for other, _ in below if other not in seen), None)
+            if target is None:
+                finished.append(waiting.pop()[0])
+            else:
+                seen.add(target)
+                waiting.append((target, iter(edges[target])))
+    found: list[Node] = []
+    reached: set[Node] = set()
+    for node in [*known, *reversed(finished)]:  # what leads to a package, and not it to that, finishes after it
+        if node not in reached:
+            found.append(node)
+        waiting_nodes = [node]
+        while waiting_nodes:
+            step = waiting_nodes.pop()
+            if step not in reached:
+                reached.add(step)
+                waiting_nodes += [other for other, _ in edges[step]]
+    return sorted(set(found) - set(known))
 
 
 def _leading_to(lock: Graph, target: Node) -> set[Node]:

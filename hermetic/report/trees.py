@@ -80,10 +80,9 @@ def why_value(answers: Sequence[Why]) -> dict[str, Any]:
 def _why_lines(answer: Why, *, colour: bool) -> list[str]:
     kind, name = answer.node
     title = f"{paint(f'{name} {answer.version}', 'name', colour=colour)} ({kind})"
-    if not answer.reasons:
-        return [f"{title}: nothing that you asked for leads to it"]
-    ways = f"{'more than ' if answer.more else ''}{counted(answer.ways, 'way')}"
-    lines = [f"{title}: {ways} from {counted(len(answer.reasons), 'requirement')}"]
+    asked = sum(1 for reason in answer.reasons if reason.steps[0][1])
+    ways = f"{'more than ' if answer.more else ''}{counted(answer.ways, 'way')} from {counted(asked, 'requirement')}"
+    lines = [f"{title}: {ways if asked else 'not asked for by name'}"]
     for reason in answer.reasons:
         (root, text), *steps = reason.steps
         lines.append(f"  {text or root[1]}")

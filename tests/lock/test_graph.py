@@ -99,12 +99,20 @@ def test_without_a_spec_the_roots_are_what_nothing_needs() -> None:
     assert [node for node, _ in graph(LOCK.platforms["linux-64"]).roots] == [("pip", "requests"), ("pip", "tiny")]
 
 
+def test_without_a_spec_nothing_is_out_of_reach_and_no_root_is_needless() -> None:
+    """python and pip need each other, and nothing else needs them: one of the two is a root."""
+    lock = platform_lock("linux-64", conda("python", "3.11", "pip", "zlib"), conda("pip", "24", "python"),
+                         conda("zlib", "1"), conda("a", "1", "zlib"))  # fmt: skip
+    assert [node for _, node in (node for node, _ in graph(lock).roots)] == ["a", "pip"]
+    assert {row.node[1] for row in tree(graph(lock))} == {"a", "pip", "python", "zlib"}
+
+
 def test_requirements_of_other_platforms_and_wheel_files_are_roots_where_they_hold() -> None:
     spec = {
         "conda": [{"match": "numpy >=1.26", "platforms": ["osx-arm64"]}, {"match": "python 3.11.*"}],
         "pip": [{"requirement": "./dist/fast-2.0-cp311-cp311-manylinux_2_28_x86_64.whl"}, {"requirement": "NumPy>1"}],
     }
-    roots = [node for node, _ in graph(LOCK.platforms["linux-64"], spec).roots]
+    roots = [node for node, text in graph(LOCK.platforms["linux-64"], spec).roots if text]
     assert roots == [("conda", "python"), ("pip", "fast"), ("conda", "numpy")]
 
 
@@ -123,6 +131,14 @@ def test_requirements_of_other_platforms_and_wheel_files_are_roots_where_they_ho
 )
 def test_the_name_in_a_match_spec(match: str, name: str) -> None:
     assert match_name(match) == name
+
+
+def test_the_python_beside_wheels_is_not_lost() -> None:
+    lock = platform_lock("linux-64", conda("python", "3.11", "openssl"), conda("openssl", "3"), wheel("requests", "2"))
+    found = graph(lock, {"pip": [{"requirement": "requests"}]})
+    assert lines(tree(found)) == ["requests", "python", "  openssl"]
+    (reason,) = why(found, "openssl")[0].reasons
+    assert [(node[1], text) for node, text in reason.steps] == [("python", ""), ("openssl", "openssl")]
 
 
 def test_a_deep_graph_needs_no_deep_stack() -> None:
@@ -170,3 +186,12 @@ def test_a_tree_opens_every_reachable_package_once(found: Graph) -> None:
             waiting += [target for target, _ in found.edges[node]]
     assert {row.node for row in rows} == reached
     assert len(rows) == len(found.roots) + sum(len(found.edges[node]) for node in reached)
+
+
+@given(graphs())
+def test_the_sources_of_any_graph_lead_to_all_of_it_and_not_to_each_other(found: Graph) -> None:
+    bare = graph(platform_lock("linux-64", *(p for p in found.packages.values())))
+    assert {row.node for row in tree(bare)} == set(bare.packages)
+    for root, _ in bare.roots:
+        others = {other for other, _ in bare.roots if other != root}
+        assert not others & {row.node for row in tree(bare, root=root[1])}

@@ -38,8 +38,8 @@ def best_wheel(file_names: Sequence[str], platform: str, python: str, assumed: S
         _, _, build, tags = parse_wheel_filename(file_name)
         ranks = [order[tag] for tag in tags if tag in order]
         if ranks:
-            ranked.append((min(ranks), tuple(-part if isinstance(part, int) else 0 for part in build), file_name))
-    return min(ranked)[2] if ranked else None
+            ranked.append((-min(ranks), build, file_name))  # of two equal ones the higher build number (PEP 427)
+    return max(ranked)[2] if ranked else None
 
 
 def supported_tags(platform: str, python: str, assumed: Sequence[str]) -> list[Tag]:
@@ -67,9 +67,9 @@ def _platform_tags(platform: str, assumed: dict[str, str]) -> list[str]:
         return list(mac_platforms((major, minor), "arm64" if platform == "osx-arm64" else "x86_64"))
     machine = _LINUX[platform]
     major, minor = ([int(part) for part in assumed.get("__glibc", "2.28").split(".")] + [0])[:2]
-    tags = []
+    tags = [f"linux_{machine}"]
     for level in range(minor, 4 if machine == "x86_64" else 16, -1):
         tags.append(f"manylinux_{major}_{level}_{machine}")
         if (major, level) in _LEGACY:
             tags.append(f"{_LEGACY[major, level]}_{machine}")
-    return [*tags, f"linux_{machine}"]
+    return tags

@@ -116,7 +116,7 @@ def test_a_lock_that_uv_wrote(tmp_path: Path) -> None:
     text = (tmp_path / "pylock.toml").read_text()
     (platform,) = read_pylock_toml(text, "pylock.toml", platforms=["linux-64"]).platforms.values()
     assert [(w.name, w.version) for w in platform.wheels] == [("alpha", "1.0"), ("beta", "2.0")]
-    assert (platform.wheels[1].sha256, platform.wheels[1].index) == (beta.sha256, f"{address}/simple")
+    assert (platform.wheels[1].sha256, platform.wheels[1].url) == (beta.sha256, f"{address}/files/{beta.file_name}")
 
 
 HOST = "https://f.example.org"
