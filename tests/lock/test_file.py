@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from lock_samples import JSON, LOCK, changed, conda, locks, wheel
+from lock_samples import JSON, LOCK, SPEC, changed, conda, locks, wheel
 
 from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError
@@ -209,6 +209,10 @@ def test_a_merge_of_two_branches_is_told_though_every_line_came_from_a_sound_loc
     merged = {**ours, "spec": theirs["spec"], "spec_digest": theirs["spec_digest"]}
     with pytest.raises(IntegrityError, match="merged"):
         lock_from_dict(merged)
+
+
+def test_the_spec_is_known_by_its_own_digest() -> None:
+    assert lock_to_dict(LOCK)["spec_digest"] == SPEC.digest()
 
 
 def test_layout_does_not_count() -> None:

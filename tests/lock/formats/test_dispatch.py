@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from addresses import conda_address, name_channel, wheel_address
-from lock_samples import LOCK
+from hypothesis import HealthCheck, given, settings
+from lock_samples import LOCK, locks
 
 from hermetic.errors import HermeticError, LockFileError, MachineError, UsageError
 from hermetic.lock.file import format_lock
 from hermetic.lock.formats import FORMATS, ONE_PLATFORM, Format, export_lock, import_lock
 from hermetic.lock.formats.dispatch import kind_of
+from hermetic.lock.model import Lock
 
 
 def exported(form: Format) -> str:
@@ -139,3 +144,19 @@ def test_junk_never_gives_a_traceback(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(HermeticError):
         import_lock(path)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(locks())
+def test_the_exports_of_any_lock_hold_all_its_packages(lock: Lock) -> None:
+    """Whatever stands in versions, builds and licences, nothing breaks out of its place in the text."""
+    wheels = {(w.name, w.version) for p in lock.platforms.values() for w in p.wheels}
+    pylock = tomllib.loads(export_lock(lock, "pylock", conda_address, wheel_address))
+    assert {(p["name"], p["version"]) for p in pylock.get("packages", [])} == wheels
+    conda = {(p.name, p.sha256) for platform in lock.platforms.values() for p in platform.conda if p.md5}
+    sound = replace(
+        lock,
+        platforms={n: replace(p, conda=tuple(c for c in p.conda if c.md5)) for n, p in lock.platforms.items()},
+    )
+    value = yaml.safe_load(export_lock(sound, "conda-lock", conda_address, wheel_address))
+    assert {(p["name"], p["hash"]["sha256"]) for p in value["package"] if p["manager"] == "conda"} == conda
