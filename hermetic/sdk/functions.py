@@ -173,7 +173,7 @@ def lock_environment(
     show_output: bool,
 ) -> Lock:
     """Lock an Environment: see Environment.lock."""
-    job = _job(environment, _path(path, _default_lock(environment)), offline=offline, show=show_output)
+    job = _job(environment, _lock_path(environment, path, "path"), offline=offline, show=show_output)
     return _lock(job, platforms, update, exclude_newer, write=True)
 
 
@@ -195,8 +195,8 @@ def build_environment(
             "build_local: the environment is user-managed, so there is nothing to build",
             remedy="set python.user_managed_dependencies = False to have its packages installed",
         )
-    lock_path = _path(path, _default_lock(environment))
-    target = _path(prefix, Layout(Path.cwd()).prefix(_name(environment, "prefix")) if prefix is None else Path())
+    lock_path = _lock_path(environment, path, "lock")
+    target = Path(prefix).absolute() if prefix else Layout(Path.cwd()).prefix(_name(environment, "prefix"))
     job = _job(environment, lock_path, offline=offline, show=show_output)
     return _build(job, _fitting(job, locked=locked), target, link_scripts, None)
 
@@ -253,7 +253,9 @@ def _build(job: _Job, found: Lock, target: Path, link_scripts: str, jobs: int | 
         link_scripts=link_scripts,
         jobs=jobs,
     )
-    warnings = tuple(job.output.warnings)
+    what = f"built {target}" if result.changed else f"nothing to do, {target} is up to date"
+    job.output.say(f"{job.declaration.name}: {what}")
+    warnings = tuple(dict.fromkeys([*job.output.warnings, *result.warnings]))
     return LocalBuild(target, platform.key(), result.changed, found, job.declaration.lock_path, warnings)
 
 
@@ -299,8 +301,8 @@ def _spec_of(source: Source) -> tuple[Spec, Path, str, tuple[str, ...]]:
     return found.spec, root, found.name or "the environment", found.warnings
 
 
-def _default_lock(environment: Environment) -> Path:
-    return Layout(Path.cwd()).lock(_name(environment, "lock"))
+def _lock_path(environment: Environment, path: AnyPath | None, parameter: str) -> Path:
+    return Path(path).absolute() if path else Layout(Path.cwd()).lock(_name(environment, parameter))
 
 
 def _name(environment: Environment, parameter: str) -> str:
