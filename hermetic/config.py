@@ -1,56 +1,188 @@
-"""The machine's configuration: addresses behind channels' and indexes' names, and where the store stands."""
+"""The machine's configuration: addresses behind channels' and indexes' names, and where the store stands.
+
+A name's address, first found wins:
+
+1. the environment: ``HERMETIC_CHANNELS`` and ``HERMETIC_INDEXES``, each ``name=address name2=address2``;
+2. the project's ``hermetic.toml``, ``[channels]`` (relative paths are relative to it);
+3. the user's file: ``$HERMETIC_CONFIG``, else ``~/.config/hermetic/config.toml`` (relative paths likewise);
+4. the defaults of the field's own clients: py-rattler's for a channel, uv's and pip's for an index.
+
+::
+
+    offline = false
+    store = "~/big-disk/hermetic"
+    default-index = "https://mirror.example.org/simple"
+    [channels]
+    conda-forge = "https://mirror.example.org/conda-forge"
+    [indexes]
+    internal = "https://${USER_NAME}:${TOKEN}@wheels.example.org/simple"
+
+Nothing of it reaches a lock. ``${VAR}`` is put in at the moment of use.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hermetic.errors import Place, UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
+_LOCAL = re.compile(r"[/.~]|[A-Za-z]:[\\/]")
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+_KEYS = ("channels", "indexes", "default-index", "offline", "store")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a name means on this machine at this moment; nothing of it reaches a lock."""
+    """What a name means on this machine at this moment.
+
+    ``channels`` and ``indexes`` map names to addresses (URLs or absolute paths) where they are not the default
+    ones; an empty ``default_index`` means what uv and pip use. ``base`` is the folder that relative paths of a lock
+    are relative to.
+    """
 
     channels: Mapping[str, str] = field(default_factory=dict)
     indexes: Mapping[str, str] = field(default_factory=dict)
     default_index: str = ""
     offline: bool = False
     store: Path | None = None
+    base: Path | None = None
 
 
 def load_config(
     manifest_channels: Mapping[str, str] | None = None,
     *,
     base: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     offline: bool = False,
 ) -> Config:
-    """Put the configuration together: environment variables, then the manifest, then the user's file."""
-    channels: dict[str, str] = {}
-    for name, address in (manifest_channels or {}).items():
-        channels[name] = address if "://" in address else str((base or Path.cwd()) / address)
-    for item in environ.get("HERMETIC_CHANNELS", "").split():
-        name, equals, address = item.partition("=")
-        if not equals:
-            raise UsageError(f"HERMETIC_CHANNELS: {item!r} is no NAME=ADDRESS")
-        channels[name] = address
-    return Config(channels, offline=offline)
+    """Put the configuration together. Raises UsageError for what cannot be understood, with its place."""
+    environ = os.environ if environ is None else environ
+    user = _read_user_file(environ)
+    channels = dict(user.get("channels", {}))
+    channels.update({name: _absolute(text, base or Path.cwd()) for name, text in (manifest_channels or {}).items()})
+    channels.update(_pairs("HERMETIC_CHANNELS", environ))
+    indexes = {**user.get("indexes", {}), **_pairs("HERMETIC_INDEXES", environ)}
+    store = environ.get("HERMETIC_STORE", "") or user.get("store", "")
+    return Config(
+        channels=channels,
+        indexes=indexes,
+        default_index=user.get("default-index", ""),
+        offline=offline or _switch("HERMETIC_OFFLINE", environ) or bool(user.get("offline", False)),
+        store=Path(_absolute(store, Path.cwd())) if store else None,
+        base=base,
+    )
 
 
 def channel_url(config: Config, channel: str, subdir: str = "") -> str:
-    """Give the address of a channel (of one subdir) at this moment."""
-    address = config.channels.get(channel, channel)
-    address = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), address)
-    if "://" not in address:
-        if "/" in address or address.startswith("."):
-            address = Path(address).absolute().as_uri()
-        else:
-            from rattler import Channel
+    """Give the address of a channel, or of one of its subdirs, at this moment, credentials included.
 
-            address = Channel(address).base_url
-    return f"{address.rstrip('/')}/{subdir}" if subdir else address.rstrip("/")
+    Raises UsageError if its ``${VAR}`` are not set.
+    """
+    from hermetic.secrets import expand
+
+    address = expand(config.channels.get(channel, channel))
+    if "://" not in address:
+        if channel in config.channels or _LOCAL.match(address):
+            address = Path(_absolute(address, config.base or Path.cwd())).as_uri()
+        else:
+            from rattler import Channel  # a bare name: the field's default place, which only the client knows
+
+            address = str(Channel(address).base_url)
+    address = address.rstrip("/")
+    return f"{address}/{subdir}" if subdir else address
+
+
+def config_path(environ: Mapping[str, str] | None = None) -> Path:
+    """Give the path of the user's configuration file, whether it exists or not."""
+    environ = os.environ if environ is None else environ
+    if named := environ.get("HERMETIC_CONFIG"):
+        return Path(named).expanduser()
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".config") / "hermetic" / "config.toml"
+
+
+def _read_user_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    path = config_path(environ)
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        if environ.get("HERMETIC_CONFIG"):
+            raise UsageError(
+                "HERMETIC_CONFIG names a file that is not there", place=Place(str(path)), remedy="mend or unset it"
+            ) from None
+        return {}
+    except OSError as error:
+        raise UsageError(f"cannot read it: {error.strerror}", place=Place(str(path))) from None
+    import tomllib
+
+    try:
+        found = tomllib.loads(data.decode())
+    except (ValueError, UnicodeDecodeError) as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise UsageError(
+            f"not TOML: {error}", place=Place(str(path), int(line[1]) if line else None), remedy="mend the file"
+        ) from None
+    return _checked(found, path, data.decode())
+
+
+def _checked(found: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
+    """Give the file's values if each is what it should be, paths made absolute."""
+
+    def fault(key: str, message: str, remedy: str) -> UsageError:
+        lines = text.splitlines()
+        number = next((n for n, line in enumerate(lines, 1) if re.match(rf'\s*\[?\s*"?{re.escape(key)}\b', line)), None)
+        return UsageError(message, place=Place(str(path), number), remedy=remedy)
+
+    values: dict[str, Any] = {}
+    for key, value in found.items():
+        if key not in _KEYS:
+            raise fault(key, f"unknown key {key!r}", f"use: {', '.join(_KEYS)}")
+        if key in {"channels", "indexes"}:
+            if not isinstance(value, dict):
+                raise fault(key, f"{key!r} is no table", f'write [{key}] and lines of name = "address"')
+            for name, address in value.items():
+                if not isinstance(address, str) or not address or not _NAME.match(name):
+                    raise fault(name, f"{key}: {name!r} has no address", f'write {name} = "address"')
+            values[key] = {name: _absolute(address, path.parent) for name, address in value.items()}
+        elif key == "offline":
+            if not isinstance(value, bool):
+                raise fault(key, "'offline' is neither true nor false", "write offline = true")
+            values[key] = value
+        else:
+            if not isinstance(value, str) or not value:
+                raise fault(key, f"{key!r} is no text", f'write {key} = "..."')
+            values[key] = _absolute(value, path.parent)
+    return values
+
+
+def _pairs(variable: str, environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for item in environ.get(variable, "").split():
+        name, equals, address = item.partition("=")
+        if not equals or not address or not _NAME.match(name):
+            # The item itself may hold a secret: only its name is told.
+            raise UsageError(
+                f"{variable}: {name.partition('://')[0]!r} has no address", remedy="write name=address name2=address2"
+            )
+        found[name] = _absolute(address, Path.cwd())
+    return found
+
+
+def _absolute(address: str, base: Path) -> str:
+    """Give a URL (or what starts as one) as it is, a path as an absolute one."""
+    if "://" in address or address.startswith("${"):
+        return address
+    return os.path.abspath(base / Path(address).expanduser())  # noqa: PTH100  resolve() would follow the user's links
+
+
+def _switch(variable: str, environ: Mapping[str, str]) -> bool:
+    text = environ.get(variable, "").strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise UsageError(f"{variable} is {text!r}", remedy="set it to 1 or 0")
+    return text in _TRUE

@@ -1,4 +1,4 @@
-"""The store: content-addressed blobs and the action cache, and everything that writes them."""
+"""The store: content-addressed blobs, the action cache and finished trees, and everything that writes them."""
 
 from hermetic.store.store import Store
 

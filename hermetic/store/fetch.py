@@ -1,0 +1,268 @@
+"""Artefacts into the store: side by side, resumed, tried again, and checked on entry whatever the scheme.
+
+A download goes into ``partial/<sha256>``, locked by who downloads it: a second process waits, and finds the blob.
+What was received stays there when a download breaks off, and the next try, in this process or another, asks for
+the rest. The digest is computed over every byte, those of an earlier try included, and only a file with the right
+one gets a blob's name. A wrong one is thrown away; if it was pieced together, it is fetched once more as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from hermetic.errors import HermeticError, IntegrityError, NetworkError, OfflineError
+from hermetic.events import SILENT, Reporter
+from hermetic.secrets import redact
+from hermetic.store.faults import free_bytes, full_disk, machine_faults
+from hermetic.store.http import Client, NotFoundError, Patience, Stopped, Transient
+from hermetic.store.intake import copy_hashed
+from hermetic.store.partial import Partial
+
+if TYPE_CHECKING:
+    from hermetic.store.store import Store
+
+JOBS = 12
+"""Downloads at once unless told otherwise: enough to hide latency, few enough for a server to be kind."""
+_PROGRESS = 1 << 16
+"""New bytes that make a failed attempt count as progress, so that a long download may break off often."""
+_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that is wanted: what it is called, where it may be (best first), and what it is.
+
+    ``find`` gives more addresses when none of ``urls`` has it: an index that is asked only then. Addresses may hold
+    credentials and ``${VAR}``; the label may not. ``size`` counts bytes.
+    """
+
+    label: str
+    urls: tuple[str, ...]
+    sha256: str
+    size: int | None = None
+    md5: str = ""
+    find: Callable[[], Sequence[str]] | None = field(default=None, compare=False, repr=False)
+
+
+def fetch(
+    store: Store,
+    artifacts: Sequence[Artifact],
+    *,
+    reporter: Reporter = SILENT,
+    offline: bool = False,
+    jobs: int | None = None,
+    client: Client | None = None,
+) -> None:
+    """Get all artefacts into the store; those that it has cost a look each.
+
+    Raises IntegrityError for wrong bytes, NetworkError and CredentialsError after the last try of the last address,
+    OfflineError naming all that is missing, MachineError for a full disk.
+    """
+    missing = list({a.sha256: a for a in artifacts if not store.has_blob(a.sha256)}.values())
+    if not missing:
+        return
+    remote = [a for a in missing if not any(is_local(url) for url in a.urls)]
+    if offline and remote:
+        raise _offline(remote)
+    total = sum(a.size or 0 for a in missing)
+    if total > free_bytes(store.root):
+        raise full_disk(f"download {_count(missing)}", store.root, needed=total)
+    with machine_faults("use the store", store.root):
+        (store.root / "partial").mkdir(parents=True, exist_ok=True)
+    work = _Work(store, client or Client(connections=jobs or JOBS), reporter, offline=offline)
+    reporter.start("fetch", f"fetching {_count(missing)}", total or None, "bytes")
+    note = "failed"
+    try:
+        _side_by_side(work, sorted(missing, key=lambda a: -(a.size or 0)), jobs or JOBS)
+        note = _count(missing)
+    finally:
+        reporter.finish("fetch", note)
+
+
+def is_local(url: str) -> bool:
+    """Tell whether an address is a file of this machine: ``file://``, or a plain path."""
+    return url.startswith("file:") or "://" not in url
+
+
+def local_path(url: str) -> Path:
+    """Give the path of a ``file://`` URL or a plain path."""
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(url).expanduser()
+
+
+def _side_by_side(work: _Work, artifacts: Sequence[Artifact], jobs: int) -> None:
+    pool = ThreadPoolExecutor(min(jobs, len(artifacts)), thread_name_prefix="fetch")
+    futures = [pool.submit(work.get, artifact) for artifact in artifacts]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    finally:  # also on Ctrl-C: nobody starts anything more, and what is under way stops at its next piece
+        failed = any(future.done() and not future.cancelled() and future.exception() for future in futures)
+        if failed or not all(future.done() for future in futures):
+            work.stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+    errors = [error for future in futures if (error := _error(future)) is not None]
+    if errors:
+        errors.sort(key=lambda error: not isinstance(error, IntegrityError))
+        raise errors[0]
+
+
+def _error(future: Future[None]) -> BaseException | None:
+    if future.cancelled():
+        return None
+    error = future.exception()
+    return None if isinstance(error, Stopped) else error
+
+
+class _Work:
+    """What the threads of one fetch share."""
+
+    def __init__(self, store: Store, client: Client, reporter: Reporter, *, offline: bool) -> None:
+        self.store = store
+        self.client = client
+        self.reporter = reporter
+        self.offline = offline
+        self.stop = threading.Event()
+
+    def get(self, artifact: Artifact) -> None:
+        """Get one artefact from the first address that has it."""
+        with (
+            machine_faults(f"download {artifact.label}", self.store.root, needed=artifact.size),
+            Partial(self.store, artifact.sha256, self._wait) as partial,
+        ):
+            if not self.store.has_blob(artifact.sha256):  # else another process was faster
+                self._from_any(artifact, partial)
+            partial.done()
+
+    def _wait(self, seconds: float) -> None:
+        if self.stop.wait(seconds):
+            raise Stopped
+
+    def _from_any(self, artifact: Artifact, partial: Partial) -> None:
+        faults: list[HermeticError] = []
+        for url in self._addresses(artifact, faults):
+            try:
+                if is_local(url):
+                    self._copy(artifact, local_path(url))
+                else:
+                    self._download(artifact, url, partial)
+            except (IntegrityError, NetworkError) as fault:
+                faults.append(fault)
+            else:
+                return
+        if not faults:
+            raise NetworkError(f"{artifact.label}: no address is known", remedy="name its channel or index again")
+        faults.sort(key=_rank)
+        raise faults[0]
+
+    def _addresses(self, artifact: Artifact, faults: list[HermeticError]) -> Iterable[str]:
+        yield from (url for url in artifact.urls if is_local(url) or not self.offline)
+        if self.offline:
+            raise _offline([artifact])
+        if artifact.find is None or any(not isinstance(fault, NotFoundError) for fault in faults):
+            return
+        yield from (url for url in artifact.find() if url not in artifact.urls)
+
+    def _copy(self, artifact: Artifact, path: Path) -> None:
+        temporary = self.store.temporary()
+        try:
+            digest, size = copy_hashed(path, temporary)
+            if digest != artifact.sha256:
+                raise _wrong(artifact, str(path), digest, size)
+            self.store.adopt(temporary, digest)
+            self.reporter.advance("fetch", size)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFoundError(f"{artifact.label}: no file {path}", remedy="check the address") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _download(self, artifact: Artifact, url: str, partial: Partial) -> None:
+        patience = Patience(self.client.policy, f"{artifact.label} from {redact(url)}", self.stop)
+        best, again = 0, True
+        while True:
+            resumed = False
+            try:
+                hasher, resumed = self._attempt(artifact, url, partial)
+            except Transient as failure:
+                if partial.size >= best + _PROGRESS:
+                    patience.progressed()
+                best = max(best, partial.size)
+                patience.failed(failure)
+                continue
+            digest, size = hasher.hexdigest(), partial.size
+            if digest == artifact.sha256:
+                partial.adopt()
+                return
+            page = partial.head().lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+            partial.clear()
+            if not (resumed and again):
+                raise _wrong(artifact, redact(url), digest, size, page=page)
+            again = False
+
+    def _attempt(self, artifact: Artifact, url: str, partial: Partial) -> tuple[hashlib._Hash, bool]:
+        """Get the rest of a file; give the digest over all of it, and whether there was something already."""
+        if artifact.size is not None and partial.size > artifact.size:
+            partial.clear()
+        hasher, have = partial.hashed()
+        if have and have == artifact.size:
+            return hasher, True
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        with self.client.attempt(url, headers) as response:
+            if response.status == 416 or (response.status == 206 and not _starts_at(response.headers, have)):
+                partial.clear()
+                raise Transient("the server cannot continue where it stopped")
+            if have and response.status != 206:  # it sends all of it again
+                partial.clear()
+                hasher, have = hashlib.sha256(), 0
+            for piece in response.pieces():
+                if self.stop.is_set():
+                    raise Stopped
+                hasher.update(piece)
+                partial.write(piece)
+                self.reporter.advance("fetch", len(piece))
+                if artifact.size is not None and partial.size > artifact.size:
+                    break
+            if response.length() is None and artifact.size is not None and partial.size < artifact.size:
+                raise Transient(f"the connection was dropped {artifact.size - partial.size} bytes before the end")
+        return hasher, have > 0
+
+
+def _starts_at(headers: object, offset: int) -> bool:
+    text = str(headers.get("Content-Range", ""))  # type: ignore[attr-defined]
+    return text.replace(" ", "").startswith(f"bytes{offset}-")
+
+
+def _rank(fault: HermeticError) -> int:
+    """Wrong bytes say more than a refusal, a refusal more than a broken line, and that more than an absence."""
+    return 0 if isinstance(fault, IntegrityError) else 3 if isinstance(fault, NotFoundError) else 1
+
+
+def _wrong(artifact: Artifact, where: str, digest: str, size: int, *, page: bool = False) -> IntegrityError:
+    wanted = f"{artifact.sha256} ({artifact.size} bytes)" if artifact.size is not None else artifact.sha256
+    hint = "; what came is an HTML page" if page else ""
+    return IntegrityError(
+        f"{artifact.label}: wrong bytes from {where}: sha256 {digest} ({size} bytes), locked is {wanted}{hint}",
+        remedy="nothing was kept; if the change is meant, lock again, else use another mirror and tell its keeper",
+    )
+
+
+def _offline(missing: Sequence[Artifact]) -> OfflineError:
+    names = sorted(artifact.label for artifact in missing)
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    size = sum(artifact.size or 0 for artifact in missing)
+    amount = f" ({size / 1e6:,.1f} MB)" if size else ""
+    return OfflineError(
+        f"offline, and the store lacks {_count(missing)}{amount}: {listed}",
+        remedy="run the same command once without --offline, or set HERMETIC_STORE to a store that has them",
+    )
+
+
+def _count(artifacts: Sequence[Artifact]) -> str:
+    return artifacts[0].label if len(artifacts) == 1 else f"{len(artifacts)} files"
