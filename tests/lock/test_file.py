@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -388,3 +389,29 @@ def test_the_key_names_what_decides_the_bytes_and_nothing_else() -> None:
             "variables": {"OMP_NUM_THREADS": "1"},
         },
     )
+
+
+def test_the_documented_example_is_a_lock_to_the_byte() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "lock-format.md").read_text()
+    example = page.partition("```json\n")[2].partition("```")[0]
+    lock = parse_lock(example)
+    assert format_lock(lock) == example
+    assert lock.platforms["linux-64"].wheels[1].requires == ("certifi",)
+
+
+def test_the_digests_are_computed_as_documented() -> None:
+    """By hand, from the page: with nothing but a JSON library and sha256."""
+
+    def digest(domain: str, value: Any) -> str:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return sha256(domain.encode() + b"\0" + text.encode()).hexdigest()
+
+    value = json.loads(TEXT)
+    assert value["spec_digest"] == digest("spec/1", value["spec"])
+    for platform, lock in value["platforms"].items():
+        conda = [[p["channel"], p["subdir"], p["file_name"], p["sha256"]] for _, p in sorted(lock["conda"].items())]
+        wheels = [[w["file_name"], w["sha256"]] for _, w in sorted(lock["wheels"].items())]
+        inputs = {"platform": platform, "conda": conda, "wheels": wheels, "variables": lock["variables"]}
+        assert lock["key"] == digest("environment/1", inputs)
+        rest = {name: item for name, item in lock.items() if name != "content"}
+        assert lock["content"] == digest("lock-content/1", [value["spec_digest"], "", rest])
