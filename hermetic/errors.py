@@ -16,12 +16,10 @@ next (``remedy``), and a stable ``code`` for machines. ``exit_status`` is the co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where in the user's input something stands: a file as the user named it, and a 1-based line."""
 
     file: str

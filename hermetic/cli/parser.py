@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from importlib import import_module
 from typing import NoReturn
 
@@ -38,6 +39,24 @@ examples:
   hermetic build                                       build it under .hermetic/envs/
   hermetic run default -- python -c 'import numpy'     run a command in it
   hermetic lock --check                                in CI: exit status 1 if the lock is stale"""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as it is written, as wide as the terminal; argparse's own look-up of the width imports six modules."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,10 +101,12 @@ def make_parser(verb: str | None = None) -> Parser:
         prog="hermetic",
         description="Reproducible machine-learning environments: lock once, build the same bytes anywhere.",
         epilog=f"{OVERVIEW}\n\n{EXIT_STATUS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", nargs=0, action=_Version, help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True, parser_class=Parser)
+    verbs = parser.add_subparsers(
+        prog="hermetic", dest="verb", metavar="VERB", title="verbs", required=True, parser_class=Parser
+    )
     for name, summary in VERBS.items():
         if verb in (None, name):
             module = import_module(f"hermetic.cli.{name}_" if name == "import" else f"hermetic.cli.{name}")
@@ -94,7 +115,7 @@ def make_parser(verb: str | None = None) -> Parser:
                 help=summary,
                 description=module.__doc__,
                 epilog=f"{module.EXAMPLES}\n\n{EXIT_STATUS}",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+                formatter_class=HelpFormatter,
             )
             module.add_arguments(sub)
             sub.set_defaults(run=getattr(module, "run", None))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermetic.project.layout import find_project
 from hermetic.project.memo import read_memo, write_memo
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from hermetic.lock.check import Finding
 
 
-@dataclass(frozen=True)
-class LockCheck:
+class LockCheck(NamedTuple):  # no dataclass: importing that would double what a no-op imports
     """What checking one environment's lock found; nothing means that the lock fits its spec."""
 
     name: str

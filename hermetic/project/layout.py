@@ -7,8 +7,8 @@ declares the one environment ``default``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hermetic.errors import UsageError
 
@@ -19,8 +19,7 @@ SPEC_FILES = ("environment.yml", "environment.yaml", "conda.yaml", "conda.yml", 
 """Spec files that make a folder a project, best first."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):  # no dataclass: importing that would double what a no-op imports
     """A project's folder and the paths in it. ``spec_file`` is set where there is no manifest."""
 
     root: Path

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from hermetic.files import write_whole
 
 FORMAT = 2
 _SETTLED_NS = 50_000_000  # clocks of file systems tick in up to 10 ms; a stamp this much older than "now" is settled
@@ -24,11 +25,7 @@ def write_memo(path: Path, files: Iterable[Path], result: Mapping[str, Any], que
     """Remember ``result`` as the answer to ``question`` while all ``files`` stay as they are now."""
     entries = [_fingerprint(file) for file in sorted({*map(os.fspath, files)})]
     document = {"format": FORMAT, "question": question, "files": entries, "result": result}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".memo-")
-    with os.fdopen(handle, "w") as file:
-        json.dump(document, file)
-    os.replace(temporary, path)  # noqa: PTH105  the pathlib form imports nothing more, but this is the hot module
+    write_whole(path, json.dumps(document))
 
 
 def read_memo(path: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:

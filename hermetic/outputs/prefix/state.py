@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 STATE_FILE = "conda-meta/hermetic"
 """The file's place in a prefix. It does not end in ``.json``: conda takes every ``.json`` there for a package."""
@@ -16,9 +16,8 @@ STATE_FILE = "conda-meta/hermetic"
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class State:
-    """What was built: the environment's key, its platform, where, with which link scripts, and the manifest's digest."""
+class State(NamedTuple):  # no dataclass: importing that would double what a no-op imports
+    """What was built: the environment's key and platform, where, what became of link scripts, the manifest's digest."""
 
     key: str
     platform: str
@@ -29,7 +28,7 @@ class State:
 
     def to_text(self) -> str:
         """Give the state as the file holds it."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        return json.dumps(self._asdict(), indent=2, sort_keys=True) + "\n"
 
 
 def read_state(prefix: str | os.PathLike[str]) -> State | None:
