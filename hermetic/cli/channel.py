@@ -22,7 +22,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    from hermetic.cli.parser import HelpFormatter, Parser, add_common
+    from hermetic.cli.parser import Parser, add_common
 
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     make = actions.add_parser(
@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make or complete a channel",
         description=__doc__,
         epilog=EXAMPLES,
-        formatter_class=HelpFormatter,
     )
     make.add_argument("directory", help="the channel's folder")
     make.add_argument(

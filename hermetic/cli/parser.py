@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 VERBS = {
     "init": "declare an environment: write a hermetic.toml",
@@ -62,6 +62,9 @@ def _terminal_width() -> int:
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors say where to find help."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": HelpFormatter, **options})
+
     def error(self, message: str) -> NoReturn:
         """Print the error and a pointer to ``--help``, and end with the usage status."""
         self.exit(2, f"hermetic: {message}\n  see '{self.prog} --help'\n")
@@ -101,7 +104,6 @@ def make_parser(verb: str | None = None) -> Parser:
         prog="hermetic",
         description="Reproducible machine-learning environments: lock once, build the same bytes anywhere.",
         epilog=f"{OVERVIEW}\n\n{EXIT_STATUS}",
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", nargs=0, action=_Version, help="print the version")
     verbs = parser.add_subparsers(
@@ -115,7 +117,6 @@ def make_parser(verb: str | None = None) -> Parser:
                 help=summary,
                 description=module.__doc__,
                 epilog=f"{module.EXAMPLES}\n\n{EXIT_STATUS}",
-                formatter_class=HelpFormatter,
             )
             module.add_arguments(sub)
             sub.set_defaults(run=getattr(module, "run", None))

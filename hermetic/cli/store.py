@@ -18,11 +18,11 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    from hermetic.cli.parser import HelpFormatter, Parser, add_common
+    from hermetic.cli.parser import Parser, add_common
 
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     for name, summary in (("info", "where it is and what it holds"), ("verify", "read every blob again")):
-        action = actions.add_parser(name, help=summary, epilog=EXAMPLES, formatter_class=HelpFormatter)
+        action = actions.add_parser(name, help=summary, epilog=EXAMPLES)
         add_common(action)
 
 
