@@ -23,6 +23,7 @@ from hermetic.errors import (
     UsageError,
 )
 from hermetic.platforms import NOARCH
+from hermetic.secrets import advice, redact
 from hermetic.spec.model import CondaRequirement
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> H
         reason = "no space is left" if "os error 28" in text else "its folder cannot be written"
         return MachineError(f"the repodata cache cannot be kept: {reason}", remedy="free it, or set HERMETIC_STORE")
     if status := _STATUS.search(text):
-        return _http_error(what, int(status[1]), status[2])
+        address = next((channel.url for channel in request.channels if channel.name == name), "")
+        return _http_error(what, int(status[1]), status[2], address)
     if "could not find subdir" in text:
         return NetworkError(f"{what} does not exist at its address", remedy="check its name and its address")
     if "timed out" in text:
@@ -174,16 +176,15 @@ def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> H
             remedy="try again; if it stays, the channel is broken",
         )
     reason = next((line.removeprefix("Caused by: ") for line in reversed(text.splitlines()) if "://" not in line), "")
-    return NetworkError(
-        f"{what} cannot be read" + (f": {reason.strip()}" if reason else ""), remedy="check the network and the address"
-    )
+    why = f": {redact(reason.strip())}" if reason else ""
+    return NetworkError(f"{what} cannot be read{why}", remedy="check the network and the address")
 
 
-def _http_error(what: str, status: int, reason: str) -> HermeticError:
+def _http_error(what: str, status: int, reason: str, address: str) -> HermeticError:
     if status in {401, 403}:
         return CredentialsError(
             f"{what}: the server refused access ({status} {reason})",
-            remedy="give credentials for its host (environment, keyring or netrc), or check those that are given",
+            remedy=advice(address),
         )
     if status == 404:
         return NetworkError(f"{what} does not exist at its address (404)", remedy="check its name and its address")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from hermetic.errors import HermeticError, IntegrityError
-from hermetic.lock.access import split_credentials
+from hermetic.errors import CredentialsError, HermeticError, IntegrityError
 from hermetic.lock.conda_errors import explain
 from hermetic.lock.model import CondaPackage
 from hermetic.lock.patience import attended
 from hermetic.platforms import NOARCH, VirtualPackage
+from hermetic.secrets import access
 from hermetic.spec.model import CondaRequirement
 
 if TYPE_CHECKING:
@@ -85,6 +85,17 @@ class RattlerSolver:
 
     async def solve(self, request: CondaRequest) -> tuple[CondaPackage, ...]:
         """Solve (see the Protocol)."""
+        try:
+            return await self._solve(request)
+        except CredentialsError:
+            known = dict(self._headers)
+            for channel in request.channels:  # now that a server has asked, the keyring counts too
+                self._admit(channel.url, asked=True)
+            if self._headers == known:
+                raise
+            return await self._solve(request)
+
+    async def _solve(self, request: CondaRequest) -> tuple[CondaPackage, ...]:
         from rattler import (
             BuildString,
             Channel,
@@ -133,13 +144,13 @@ class RattlerSolver:
         kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in keep}
         return tuple(sorted(kept.get((p.channel, p.subdir, p.file_name, p.sha256), p) for p in packages))
 
-    def _admit(self, url: str) -> str:
-        """Take the credentials out of an address and keep them for its requests only; give the clean address."""
-        address, headers = split_credentials(url)
-        parts = urlsplit(address)
-        if headers:
-            self._headers[parts.hostname or "", parts.path.rstrip("/") + "/"] = headers
-        return address
+    def _admit(self, url: str, *, asked: bool = False) -> str:
+        """Look the credentials for an address up, and keep them for its requests only; give the clean address."""
+        granted = access(url, asked=asked)
+        parts = urlsplit(granted.url)
+        if granted.headers:
+            self._headers[parts.hostname or "", parts.path.rstrip("/") + "/"] = dict(granted.headers)
+        return granted.url
 
     def _headers_for(self, host: str, path: str) -> dict[str, str] | None:
         return next(

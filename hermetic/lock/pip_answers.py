@@ -10,13 +10,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hermetic.errors import IntegrityError, UnsatisfiableError
 from hermetic.lock.model import Wheel
-from hermetic.lock.pip_inputs import expand, local_path
+from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.pip_resolver import PipAnswer, PipRequest
 from hermetic.lock.pylock import Candidate, Release
 from hermetic.lock.source import SourceBuild
 from hermetic.lock.targets import wheel_rank, wheel_tags
 from hermetic.lock.uv_annotations import Annotations
 from hermetic.lock.uv_log import Trace
+from hermetic.secrets import expand
 from hermetic.spec.model import PipRequirement
 
 

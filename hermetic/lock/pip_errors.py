@@ -21,6 +21,7 @@ from hermetic.errors import (
 )
 from hermetic.lock.names import normal_name
 from hermetic.lock.pip_resolver import PipRequest
+from hermetic.secrets import advice, redact
 from hermetic.spec.model import PipRequirement
 
 _LISTED = 6
@@ -30,7 +31,6 @@ _PYTHON = re.compile(
     r"|requires a different Python|Requires-Python"
 )
 _STUB = re.compile(r"file://\S*?/stubs/([A-Za-z0-9_.]+)-[^-/\s]+-py3-none-any\.whl")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s`')>,]+")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -59,7 +59,7 @@ def explain(text: str, request: PipRequest) -> HermeticError:
     if refused := re.search(r"\b(401|403)\b (Unauthorized|Forbidden)", text):
         return CredentialsError(
             f"{index}: the server refused access ({refused[1]} {refused[2]})",
-            remedy="give credentials for its host (environment, keyring or netrc), or check those that are given",
+            remedy=_index_advice(index, request),
         )
     if missing := re.search(r"Distribution not found at: (\S+)", text):
         return _missing_file(missing[1], request)
@@ -128,10 +128,10 @@ def _tag_hints(hints: str) -> list[str]:
 
 
 def _tidy(text: str) -> str:
-    """Leave what is meant for people: no log lines, no query strings, no user parts, no paths of our stubs."""
+    """Leave what is meant for people: no log lines, no secrets, no paths of our stubs."""
     lines = [line for line in text.splitlines() if not re.match(r"\s*(DEBUG|TRACE|INFO|WARN)\s", line)]
     clean = _STUB.sub(r"conda's \1", "\n".join(lines))
-    return _URL.sub(lambda url: re.sub(r"://[^/@]*@", "://", url[0]).partition("?")[0], clean).strip()
+    return redact(clean).strip()
 
 
 def _indented(text: str) -> str:
@@ -156,6 +156,11 @@ def _index_of(text: str, request: PipRequest) -> str:
         if address and address in text:
             return f"the index {index.name}"
     return f"the index {named[0].name}" if len(named) == len(request.indexes) == 1 else "the package index"
+
+
+def _index_advice(index: str, request: PipRequest) -> str:
+    url = next((i.url for i in request.indexes if i.url and (not i.name or i.name in index)), "")
+    return advice(url) if url else "give credentials for it in the configuration of uv (or pip), or in ~/.netrc"
 
 
 def _missing_file(address: str, request: PipRequest) -> SpecError:

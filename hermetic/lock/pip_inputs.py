@@ -6,23 +6,22 @@ Addresses stand in files that only their owner may read, never on a command line
 from __future__ import annotations
 
 import os
-import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from hermetic.errors import SpecError
 from hermetic.lock.pip_resolver import PipRequest
 from hermetic.lock.stubs import pip_version
+from hermetic.secrets import access, expand
 from hermetic.spec.model import PipRequirement
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def index_lines(request: PipRequest) -> list[str]:
     """Give the options that say where to look."""
     main, *others = request.indexes or (None,)
-    lines = [f"--index-url {expand(main.url)}"] if main and main.url else []
-    lines += [f"--extra-index-url {expand(index.url)}" for index in others if index]
+    lines = [f"--index-url {index_address(main.url, asked=request.asked)}"] if main and main.url else []
+    lines += [f"--extra-index-url {index_address(index.url, asked=request.asked)}" for index in others if index]
     lines += [f"--find-links {links_address(link, request.root)}" for link in request.options.find_links]
     return lines + ([] if main else ["--no-index"])
 
@@ -47,23 +46,20 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def expand(address: str) -> str:
-    """Put the environment's values in place of ``${VAR}``. Raises SpecError for one that is not set."""
-
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in os.environ:
-            raise SpecError(
-                f"the environment variable {found[1]} is not set, and an address needs it",
-                remedy=f"set {found[1]} before locking",
-            )
-        return os.environ[found[1]]
-
-    return _VARIABLE.sub(value, address)
+def index_address(url: str, *, asked: bool = False) -> str:
+    """Give the address of an index with its credentials, as pip and uv take them: in the user part."""
+    granted = access(url, asked=asked)
+    scheme, _, token = granted.headers.get("Authorization", "").partition(" ")
+    if scheme != "Basic":  # neither pip nor uv can send any other kind
+        return granted.url
+    user, _, password = b64decode(token).decode().partition(":")
+    parts = urlsplit(granted.url)
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"))
 
 
 def links_address(link: str, root: Path) -> str:
     """Give the address of a ``--find-links`` place: a URL as it is, a path absolute."""
-    return expand(link) if "://" in link else str(local_path(link, root))
+    return index_address(link) if "://" in link else str(local_path(link, root))
 
 
 def local_path(location: str, root: Path) -> Path:

@@ -40,7 +40,8 @@ class PipRequest:
     forbid all others. ``built`` maps projects to wheels that were built for this lock: they are taken, whatever
     the indexes have. ``keep`` maps projects to old pins, preferred where they still fit. ``from_source`` are the
     projects whose sdist is looked for in place of wheels, since they have none. ``root`` is the folder that
-    relative paths start from. ``exclude_newer`` is in UTC.
+    relative paths start from. ``exclude_newer`` is in UTC. ``asked`` says that a server has asked for credentials,
+    so that the keyring is looked into.
     """
 
     platform: str
@@ -57,6 +58,7 @@ class PipRequest:
     from_source: tuple[str, ...] = ()
     root: Path = field(default=Path(), compare=False)
     offline: bool = field(default=False, compare=False)
+    asked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from hermetic.lock.model import CondaPackage, PlatformLock, Wheel
 from hermetic.lock.names import provided
 from hermetic.lock.pip_checks import is_wheel, may_build, without_provided
 from hermetic.lock.pip_errors import NeedsSourceError
-from hermetic.lock.pip_inputs import expand, local_path
+from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
 from hermetic.lock.source import BuildRequirements, BuiltWheel, SourceBuild, origin_of
 from hermetic.lock.vcs import is_vcs, pin
 from hermetic.platforms import VirtualPackage, current_platform
+from hermetic.secrets import expand
 from hermetic.spec.model import PipOptions, PipRequirement
 
 _ROUNDS = 50

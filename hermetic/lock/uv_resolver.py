@@ -20,16 +20,17 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hermetic.errors import MachineError, UnsatisfiableError
+from hermetic.errors import CredentialsError, MachineError, UnsatisfiableError
 from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, without_user
 from hermetic.lock.pip_errors import explain
-from hermetic.lock.pip_inputs import expand, index_lines, limit_lines, requirement_lines, write_lines
+from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
 from hermetic.lock.pylock import Release, read_pylock, write_pins
 from hermetic.lock.stubs import write_stubs
 from hermetic.lock.uv_annotations import Annotations, read_annotations
 from hermetic.lock.uv_log import Trace, read_trace
 from hermetic.platforms import VirtualPackage
+from hermetic.secrets import expand
 from hermetic.spec.model import PipOptions, PipRequirement
 
 _MANYLINUX = ((2, 40), (2, 39), (2, 38), (2, 37), (2, 36), (2, 35), (2, 34), (2, 33), (2, 32), (2, 31), (2, 28),
@@ -63,6 +64,14 @@ class UvResolver:
 
     async def resolve(self, request: PipRequest) -> PipAnswer:
         """Resolve (see the Protocol)."""
+        try:
+            return await self._resolve(request)
+        except CredentialsError:
+            if request.asked:
+                raise
+            return await self._resolve(replace(request, asked=True))
+
+    async def _resolve(self, request: PipRequest) -> PipAnswer:
         target = python_platform(request.platform, request.virtual_packages)
         extended = {r.name for r in request.requirements if r.extras} & {p.name for p in request.provided}
         for _ in range(_ROUNDS):
@@ -200,7 +209,7 @@ def _arguments(request: PipRequest, target: str) -> list[str]:
 
 def _environment(request: PipRequest) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    environment["RUST_LOG"] = "uv_resolver=debug"
+    environment.update(RUST_LOG="uv_resolver=debug", UV_NO_WRAP="1", COLUMNS="100000")
     if osx := next((v.version for v in request.virtual_packages if v.name == "__osx"), ""):
         environment["MACOSX_DEPLOYMENT_TARGET"] = osx
     return environment

@@ -8,8 +8,8 @@ import re
 from urllib.parse import parse_qs
 
 from hermetic.errors import CredentialsError, MachineError, NetworkError, OfflineError, SpecError
-from hermetic.lock.pip_inputs import expand
 from hermetic.lock.source import SourceBuild
+from hermetic.secrets import expand
 from hermetic.spec.model import PipRequirement
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")

@@ -216,7 +216,7 @@ class TestWheels:
         assert "sekrit" not in str(caught.value)
 
     def test_a_variable_that_is_not_set_is_named(self, world: World) -> None:
-        with pytest.raises(SpecError, match="NOT_SET_ANYWHERE is not set"):
+        with pytest.raises(UsageError, match="NOT_SET_ANYWHERE"):
             world.lock(["python 3.11.*"], ["leaf"], options=PipOptions(index="http://${NOT_SET_ANYWHERE}@127.0.0.1/"))
 
     def test_several_indexes_are_told_apart(self, world: World) -> None:
