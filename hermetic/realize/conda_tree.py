@@ -7,20 +7,21 @@ The bytes are those that the store checked; the archive is inspected before anyt
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import IntegrityError
 from hermetic.lock.model import CondaPackage
+from hermetic.plan.conda_files import read_contents
 from hermetic.plan.keys import conda_tree_key
+from hermetic.realize.faults import machine_fault
 from hermetic.realize.trees import Tree, make_tree
 
 if TYPE_CHECKING:
     from hermetic.store import Store
 
 KIND = "conda"
-_DIST_INFO = re.compile(r"(?:.*/)?site-packages/([^/]+)-([^/-]+)\.(?:dist|egg)-info(?:/METADATA|/PKG-INFO)?")
+_OTHER_BUILD = "the channel serves a damaged archive: lock another build of the package, or tell the channel"
 
 
 def conda_tree(store: Store, package: CondaPackage) -> Tree:
@@ -33,7 +34,15 @@ def conda_tree(store: Store, package: CondaPackage) -> Tree:
         _unpack(store, package, folder)
         return _about(package, folder)
 
-    return make_tree(store, KIND, conda_tree_key(package), fill)
+    tree = make_tree(store, KIND, conda_tree_key(package), fill)
+    stated = tuple(tree.listing.about["package"])
+    if stated != (package.name, package.version, package.build):
+        raise IntegrityError(
+            f"{package.file_name} says that it is {' '.join(stated)}, the lock says "
+            f"{package.name} {package.version} {package.build}",
+            remedy="the channel serves a wrong archive under this name: lock again",
+        )
+    return tree
 
 
 def _unpack(store: Store, package: CondaPackage, folder: Path) -> None:
@@ -55,32 +64,46 @@ def _unpack(store: Store, package: CondaPackage, folder: Path) -> None:
 
 
 def _explain(package: CondaPackage, error: Exception) -> None:
-    from hermetic.realize.faults import machine_fault
-
     if fault := machine_fault(error, f"cannot unpack {package.file_name}"):
         raise fault from error
     raise IntegrityError(
         f"{package.file_name} is no conda package that can be unpacked: {error}",
-        remedy="the channel serves a damaged archive: lock another build of the package, or tell the channel",
+        remedy=_OTHER_BUILD,
     ) from error
 
 
 def _about(package: CondaPackage, folder: Path) -> dict[str, Any]:
     info = folder / "info"
+
+    def read(name: str) -> bytes | None:
+        path = info / name
+        return path.read_bytes() if path.is_file() else None
+
     try:
         index = json.loads((info / "index.json").read_bytes())
-        stated = (index["name"], str(index["version"]), str(index["build"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        stated = [index["name"], str(index["version"]), str(index["build"])]
+        contents = read_contents(read)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
-            f"{package.file_name} has no readable info/index.json", remedy="lock another build of the package"
+            f"{package.file_name} is no complete conda package: {_words(error)}", remedy=_OTHER_BUILD
         ) from None
-    if stated != (package.name, package.version, package.build):
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if (path.is_symlink() or not path.is_dir()) and not path.is_relative_to(info)
+    }
+    lacking = sorted(path for path in set(contents.paths) - present if not (folder / path).is_dir())
+    if lacking:
         raise IntegrityError(
-            f"{package.file_name} says that it is {' '.join(stated)}, the lock says "
-            f"{package.name} {package.version} {package.build}",
-            remedy="the channel serves a wrong archive under this name: lock again",
+            f"{package.file_name} lacks {len(lacking)} of the files that it lists, {lacking[0]} for one",
+            remedy=_OTHER_BUILD,
         )
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    scripts = [name for name in names if re.fullmatch(r"(bin|Scripts)/\.[^/]+-(pre|post)-(un)?link\.(sh|bat)", name)]
-    distributions = sorted({match[1] for name in names if (match := _DIST_INFO.fullmatch(name))})
-    return {"link_scripts": scripts, "distributions": distributions}
+    return {"package": stated, **contents.to_dict(frozenset(present))}
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it has no info/index.json"
+    if isinstance(error, KeyError):
+        return f"its info lacks {error.args[0]!r}"
+    return str(error)

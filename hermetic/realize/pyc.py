@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import subprocess
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 KIND = "pyc"
 _BATCH = 16
+_OPTIONS = ("-S", "-B", "-W", "ignore")
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
 
 
@@ -54,17 +56,21 @@ def pyc_path(source: str, tag: str) -> str:
     return f"{folder}/__pycache__/{name.removesuffix('.py')}.{tag}.pyc"
 
 
-def interpreter(package: CondaPackage, executable: Path) -> Interpreter | None:
-    """Ask a Python who it is. None if it cannot make pyc files that are valid without their source's time."""
-    ask = "import sys; i = sys.implementation; print(i.name, i.cache_tag, *sys.version_info[:2])"
-    answer = subprocess.run(
-        [os.fspath(executable), "-S", "-c", ask], env=_ENVIRONMENT, cwd="/", capture_output=True, text=True, check=False
-    )
-    fields = answer.stdout.split()
-    if answer.returncode or len(fields) != 4:
-        return None
-    name, tag, major, minor = fields
-    return Interpreter(package, executable, tag) if name == "cpython" and (int(major), int(minor)) >= (3, 7) else None
+def interpreter(package: CondaPackage, executable: Path) -> Interpreter:
+    """Ask a Python for the tag of its pyc files. Raises BuildError if it does not run."""
+    command = [os.fspath(executable), *_OPTIONS, "-c", "import sys; print(sys.implementation.cache_tag)"]
+    try:
+        answer = subprocess.run(command, env=_ENVIRONMENT, cwd="/", capture_output=True, text=True, check=False)
+        tag, said = answer.stdout.strip(), answer.stderr.strip()
+    except OSError as error:
+        tag, said = "", str(error)
+    if not tag:
+        raise BuildError(
+            f"the environment's python {package.version} does not run on this machine"
+            + (f": {said.splitlines()[-1]}" if said else ""),
+            remedy="it may need a newer system (see the virtual packages in the lock), or a library that it lacks",
+        )
+    return Interpreter(package, executable, tag)
 
 
 def pyc_trees(
@@ -110,30 +116,34 @@ def _compile(python: Interpreter, work: list[list[str]], jobs: int) -> list[tupl
 
     def serve() -> None:
         try:
-            failed.extend(_serve(python, batches, faults))
+            failed.extend(_serve(python, empty, batches, faults))
         except BuildError as fault:
             faults.append(fault)
 
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with tempfile.TemporaryDirectory(prefix="hermetic-") as empty:
+        threads = [threading.Thread(target=serve, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     if faults:
         raise faults[0]
     return failed
 
 
 def _serve(
-    python: Interpreter, batches: queue.SimpleQueue[list[list[str]]], faults: Sequence[Any]
+    python: Interpreter, folder: str, batches: queue.SimpleQueue[list[list[str]]], faults: Sequence[Any]
 ) -> list[tuple[str, str]]:
+    """Feed one worker until the batches end. ``folder`` is empty: Python looks for its modules there first."""
     worker = Path(__file__).with_name("pyc_worker.py").read_text()
-    command = [os.fspath(python.executable), "-S", "-B", "-W", "ignore", "-c", worker]
+    command = [os.fspath(python.executable), *_OPTIONS, "-c", worker]
     failed = []
     with subprocess.Popen(
-        command, env=_ENVIRONMENT, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, env=_ENVIRONMENT, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
         while not faults:
             try:
                 batch = batches.get_nowait()

@@ -5,49 +5,55 @@ with one JSON list of the positions that do not compile. Runs on Python 3.7 and 
 hermetic and uses no newer syntax.
 """
 
-import importlib._bootstrap_external as external
+from __future__ import annotations
+
 import importlib.util
 import json
 import marshal
 import sys
+from collections.abc import Iterable
+from types import CodeType
+
+_UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
-def hold(value, held):
-    """Keep a reference to every string in a constant.
-
-    marshal flags an object for sharing when anything else refers to it, and strings are shared with whatever
-    happened to be compiled before: held by us, all of them are always flagged.
-    """
-    if isinstance(value, str):
-        held.append(value)
-    elif isinstance(value, (tuple, frozenset)):
-        held.append(value)
-        for item in value:
-            hold(item, held)
-    elif hasattr(value, "co_consts"):
-        held.append(value)
-        for name in ("co_names", "co_varnames", "co_freevars", "co_cellvars", "co_consts"):
-            hold(getattr(value, name), held)
-        for name in ("co_filename", "co_name", "co_qualname"):
-            hold(getattr(value, name, ""), held)
-
-
-def pyc(source, name):
+def pyc(source: bytes, name: str) -> bytes:
     """Give the bytes of a pyc for the bytes of a source."""
     code = compile(source, name, "exec", dont_inherit=True, optimize=0)
-    held = []
-    hold(code, held)
-    return external._code_to_hash_pyc(code, importlib.util.source_hash(source), False)  # noqa: SLF001
+    held: list[object] = []
+    _hold(code, held)
+    header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
+    return header + marshal.dumps(code)
 
 
-def main():
+def _hold(code: CodeType, held: list[object]) -> None:
+    """Keep a reference to everything that marshal may find shared.
+
+    It flags an object as shared when anything else refers to it, and strings are shared with whatever happens to be
+    in memory: held by us, all of them are always flagged.
+    """
+    held += (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_filename, code.co_name)
+    held.append(getattr(code, "co_qualname", None))
+    todo: list[Iterable[object]] = [code.co_consts]
+    for constants in todo:
+        held.append(list(constants))
+        for constant in constants:
+            if isinstance(constant, CodeType):
+                _hold(constant, held)
+            elif isinstance(constant, (tuple, frozenset)):
+                todo.append(constant)
+            elif isinstance(constant, slice):
+                todo.append((constant.start, constant.stop, constant.step))
+
+
+def main() -> None:
     """Serve until the input ends."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 5000))
     for line in sys.stdin:
         failed = []
         for position, (source, name, target) in enumerate(json.loads(line)):
             try:
-                with open(source, "rb") as file:  # noqa: PTH123
+                with open(source, "rb") as file:  # noqa: PTH123  nothing more is imported here
                     data = pyc(file.read(), name)
             except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
                 failed.append(position)

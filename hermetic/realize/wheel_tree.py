@@ -7,7 +7,6 @@ depends on the prefix. RECORD is checked on the way and left out: the one of an 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
 from hashlib import new as new_hash
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -125,9 +124,8 @@ def _destination(folder: Path, wheel: Wheel) -> Any:
                 target.chmod(0o755)
             return RecordEntry(str(path), None, None)
 
-        def finalize_installation(
-            self, scheme: str, record_file_path: str, records: Iterable[tuple[str, RecordEntry]]
-        ) -> None:
+        def finalize_installation(self, scheme: str, record_file_path: str, records: object) -> None:
+            del record_file_path, records  # RECORD is made for the prefix
             self.root = scheme
 
         def _stated(self, scheme: str, path: str) -> str:

@@ -15,6 +15,9 @@ from hermetic.errors import BuildError, MachineError
 _UNSET = "***unset***"
 """How conda writes a variable that an environment takes away."""
 
+_SOURCE_AND_TELL = 'for script in "$@"; do . "$script" 1>&2; done; command -p env -0'
+_OF_THE_SHELL = ("_", "SHLVL", "PWD", "OLDPWD")  # what the shell sets for itself
+
 
 def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the variables of a process that runs in a prefix: ``base`` (default: ours), changed by the prefix.
@@ -71,32 +74,19 @@ def _run_scripts(scripts: list[Path], environment: Mapping[str, str]) -> dict[st
     shell = shutil.which("bash", path=environment.get("PATH")) or shutil.which("sh")
     if shell is None:
         raise MachineError("there is no shell to run the environment's activation scripts", remedy="install bash")
-    # The variables come back through a file descriptor of their own: scripts may print what they like.
-    read, write = os.pipe()
-    python = sys.executable
-    dump = f'exec "$HERMETIC_DUMP" -I -S -c "import os; os.write({write}, chr(0).join(k + \'=\' + v ' \
-           f'for k, v in os.environ.items()).encode(\'utf-8\', \'surrogateescape\'))"'  # fmt: skip
-    lines = ['for script in "$@"; do . "$script"; done', dump]
-    with os.fdopen(read, "rb") as answer:
-        try:
-            process = subprocess.Popen(
-                [shell, "-c", "\n".join(lines), "activate", *map(str, scripts)],
-                env={**environment, "HERMETIC_DUMP": python},
-                pass_fds=(write,), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        finally:
-            os.close(write)
-        import threading
-
-        said: list[bytes] = []
-        assert process.stdout
-        reader = threading.Thread(target=lambda: said.append(process.stdout.read()))  # type: ignore[union-attr]
-        reader.start()
-        data = answer.read()
-        reader.join()
-        process.wait()
-    if process.returncode or not data:
-        detail = b"".join(said).decode(errors="replace").strip()
-        raise BuildError(f"an activation script of {scripts[0].parent} failed" + (f": {detail}" if detail else ""))
-    pairs = (item.partition("=") for item in data.decode("utf-8", "surrogateescape").split("\0"))
-    return {name: value for name, _, value in pairs if name not in ("HERMETIC_DUMP", "_", "SHLVL")}
+    answer = subprocess.run(
+        [shell, "-c", _SOURCE_AND_TELL, "activate", *map(str, scripts)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if answer.returncode or not answer.stdout:
+        said = answer.stderr.decode(errors="replace").strip()
+        raise BuildError(
+            f"an activation script in {scripts[0].parent} failed" + (f": {said}" if said else ""),
+            remedy="try them one by one in a shell",
+        )
+    pairs = (item.partition("=") for item in answer.stdout.decode("utf-8", "surrogateescape").split("\0"))
+    found = {name: value for name, equals, value in pairs if equals and name not in _OF_THE_SHELL}
+    return found | {name: environment[name] for name in _OF_THE_SHELL if name in environment}

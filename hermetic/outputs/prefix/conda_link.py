@@ -1,20 +1,26 @@
 """Conda packages linked into a staging folder by py-rattler, from the store's trees.
 
 py-rattler finds every package in its cache: a folder of symbolic links to the trees, made for one build, with
-the lock files that say which digest each holds. So it fetches, unpacks and trusts nothing by itself.
+the lock files that say which digest each holds. So it fetches, unpacks and trusts nothing by itself. A package
+that loses paths to another is shown to it without them: its own way out of such clashes depends on threads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import BuildError, UsageError
 from hermetic.lock.model import CondaPackage
+from hermetic.outputs.prefix.conda_files import CondaFile
+from hermetic.outputs.prefix.order import Order
+from hermetic.plan.files import LINK
 from hermetic.realize.faults import machine_fault
+from hermetic.realize.trees import Tree
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
@@ -22,34 +28,49 @@ if TYPE_CHECKING:
 _REVISION = 1  # of a cache entry, as py-rattler counts them
 
 
+def link_order(packages: Sequence[CondaPackage]) -> list[CondaPackage]:
+    """Give packages in the order in which py-rattler links them: what depends on another comes after it."""
+    from rattler import PackageRecord
+
+    by_name = {package.name: package for package in packages}
+    ordered = PackageRecord.sort_topologically([_record(package) for package in packages])
+    return [by_name[record.name.source] for record in ordered]
+
+
 def link_conda(
+    order: Order,
     packages: Sequence[CondaPackage],
-    trees: Mapping[str, Path],
-    staging: Path,
-    prefix: Path,
+    trees: Mapping[str, Tree],
+    files: Mapping[str, Mapping[str, CondaFile]],
+    dropped: Mapping[str, Collection[str]],
     *,
+    staging: Path,
     cache: Path,
-    platform: str,
     hard_links: bool,
 ) -> None:
-    """Link packages into ``staging`` so that their files hold ``prefix``. Link scripts are not run.
+    """Link packages into ``staging`` so that their files hold the order's prefix. Link scripts are not run.
 
-    ``trees`` maps a package's sha256 to its unpacked files; ``cache`` is an empty folder to work in.
+    ``trees`` maps a package's sha256 to its tree, ``files`` and ``dropped`` its name to its files and to the paths
+    among them that are left out; ``cache`` is an empty folder to work in.
     """
-    records = [_record(package) for package in packages]
     for package in packages:
+        tree = trees[package.sha256]
+        folder = tree.files
+        if dropped[package.name]:
+            folder = cache / f".view-{package.sha256}"
+            _make_view(folder, tree, files[package.name], dropped[package.name])
         stem = package.file_name.removesuffix(".conda").removesuffix(".tar.bz2")
         for name in {stem, f"{package.name}-{package.version}-{package.build}"}:
-            (cache / name).symlink_to(trees[package.sha256])
+            (cache / name).symlink_to(folder)
             (cache / f"{name}.lock").write_bytes(struct.pack(">Q", _REVISION) + bytes.fromhex(package.sha256))
     try:
-        asyncio.run(_install(records, staging, prefix, cache, platform, hard_links=hard_links))
+        asyncio.run(_install(order, packages, staging, cache, hard_links=hard_links))
     except Exception as error:  # noqa: BLE001  py-rattler's errors have no common base
-        _explain(error, prefix)
+        _explain(error, order.prefix)
 
 
 async def _install(
-    records: list[Any], staging: Path, prefix: Path, cache: Path, platform: str, *, hard_links: bool
+    order: Order, packages: Sequence[CondaPackage], staging: Path, cache: Path, *, hard_links: bool
 ) -> None:
     from rattler import Config, Subdir, install
     from rattler.package_cache import PackageCache, ValidationMode
@@ -57,16 +78,15 @@ async def _install(
     config = Config()
     config.set("allow-hard-links", "true" if hard_links else "false")
     config.set("allow-symbolic-links", "false")
-    mode = ValidationMode.full() if hard_links else ValidationMode.skip()  # files that are shared may have been edited
     await install(
-        records,
+        [_record(package) for package in packages],
         staging,
-        package_cache=PackageCache.new_layered([cache], validation_mode=mode),
-        platform=Subdir(platform),
+        package_cache=PackageCache.new_layered([cache], validation_mode=ValidationMode.skip()),
+        platform=Subdir(order.lock.platform),
         installed_packages=[],
         execute_link_scripts=False,
         show_progress=False,
-        alternative_target_prefix=prefix,
+        alternative_target_prefix=order.prefix,
         config=config,
     )
 
@@ -80,7 +100,7 @@ def _record(package: CondaPackage) -> RepoDataRecord:
         build=BuildString(package.build),
         build_number=package.build_number,
         subdir=package.subdir,
-        noarch=NoArchType(package.noarch or None),  # type: ignore[arg-type]  # "python", "generic" or nothing
+        noarch=NoArchType(package.noarch or None),  # type: ignore[arg-type, unused-ignore]  # "python", "generic", none
         depends=list(package.depends),
         sha256=bytes.fromhex(package.sha256),
         size=package.size,
@@ -89,6 +109,38 @@ def _record(package: CondaPackage) -> RepoDataRecord:
     # The address is never used: everything is in the cache.
     url = f"https://example.org/{package.subdir}/{package.file_name}"
     return RepoDataRecord(record, package.file_name, url, "https://example.org")
+
+
+def _make_view(view: Path, tree: Tree, files: Mapping[str, CondaFile], dropped: Collection[str]) -> None:
+    """Make a folder that shows a package without some of its paths."""
+    view.mkdir()
+    for item in tree.files.iterdir():
+        if item.name != "info":
+            (view / item.name).symlink_to(item)
+    (view / "info").mkdir()
+    for item in (tree.files / "info").iterdir():
+        if item.name not in ("paths.json", "link.json"):
+            (view / "info" / item.name).symlink_to(item)
+    kept = [file for path, file in files.items() if path not in dropped]
+    paths = [_path(file) for file in kept if file.source]
+    (view / "info" / "paths.json").write_text(json.dumps({"paths": paths, "paths_version": 1}))
+    link = tree.files / "info" / "link.json"
+    if link.is_file():
+        document = json.loads(link.read_bytes())
+        if document.get("noarch"):
+            points = sorted({file.entry_point for file in kept if file.entry_point})
+            document["noarch"]["entry_points"] = points
+        (view / "info" / "link.json").write_text(json.dumps(document))
+
+
+def _path(file: CondaFile) -> dict[str, Any]:
+    entry = file.entry
+    path: dict[str, Any] = {"_path": file.source, "path_type": "softlink" if entry.kind == LINK else "hardlink"}
+    if entry.kind != LINK:
+        path |= {"sha256": entry.sha256, "size_in_bytes": entry.size}
+    if file.placeholder:
+        path |= {"prefix_placeholder": file.placeholder, "file_mode": file.mode}
+    return path
 
 
 def _explain(error: Exception, prefix: Path) -> None:

@@ -1,4 +1,4 @@
-"""conda-meta, written anew from the lock: what conda, mamba and rattler read, and nothing of this machine.
+"""conda-meta, written from the lock: what conda, mamba and rattler read, and nothing of this machine.
 
 An address in it is made from the channel's name by the clients' own rule, so that a mirror, a credential or a
 local path leaves no trace, and the same environment from another mirror is the same bytes.
@@ -7,22 +7,23 @@ local path leaves no trace, and the same environment from another mirror is the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hermetic.lock.model import CondaPackage, PlatformLock
-from hermetic.plan.files import FileEntry
+from hermetic.outputs.prefix.conda_files import CondaFile
+from hermetic.plan.files import LINK, FileEntry
 
 _TAG = """Signature: 8a477f597d28d172789f06886806bc55
-# This folder is a cache: it can be built again from a lock, so backups may leave it out.
+# This folder can be built again from a lock, so backups may leave it out.
 """
 
 
 @cache
 def channel_base(channel: str) -> str:
-    """Give the address that conda clients derive from a channel's name (or the URL that it is), without ``/`` at the end."""
+    """Give the address that conda clients derive from a channel's name (or the URL that it is)."""
     from rattler import Channel
 
     return str(Channel(channel).base_url).rstrip("/")
@@ -32,36 +33,53 @@ def write_conda_meta(
     staging: Path,
     lock: PlatformLock,
     *,
-    digest: Callable[[str], FileEntry | None],
+    files: Mapping[str, Iterable[CondaFile]],
+    installed: Mapping[str, FileEntry],
     compiled: Mapping[str, Iterable[FileEntry]],
 ) -> None:
-    """Rewrite what py-rattler left in ``conda-meta``.
+    """Replace what py-rattler left in ``conda-meta``.
 
-    ``digest`` gives what is known of a path of the prefix; ``compiled`` the pyc files made for each package.
+    By package name, ``files`` are what each has in the prefix and ``compiled`` the pyc files made for it;
+    ``installed`` gives, by path, what is in the prefix where it is known.
     """
     folder = staging / "conda-meta"
     folder.mkdir(exist_ok=True)
     for package in lock.conda:
-        path = folder / f"{package.name}-{package.version}-{package.build}.json"
-        linked = json.loads(path.read_bytes())
-        path.unlink()
-        paths = [_path(entry, digest) for entry in linked["paths_data"]["paths"]]
-        paths += [
-            {"_path": e.path, "path_type": "pyc_file", "sha256": e.sha256, "size_in_bytes": e.size}
-            for e in compiled.get(package.name, ())
-        ]
+        paths = [_path(file, installed) for file in files[package.name]]
+        paths += [_measured(entry, "pyc_file") for entry in compiled.get(package.name, ())]
         paths.sort(key=lambda entry: str(entry["_path"]))
-        record = _record(package, paths)
-        path.write_text(json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        name = f"{package.name}-{package.version}-{package.build}.json"
+        _write(folder / name, _record(package, paths))
     (folder / "history").write_text("")
     (staging / "CACHEDIR.TAG").write_text(_TAG)
     if lock.variables:
-        state = {"version": 1, "env_vars": dict(lock.variables)}
-        (folder / "state").write_text(json.dumps(state, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        _write(folder / "state", {"version": 1, "env_vars": dict(lock.variables)})
 
 
-def _path(entry: dict[str, Any], digest: Callable[[str], FileEntry | None]) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if value is not None}
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    path.unlink(missing_ok=True)  # py-rattler's own has another mode
+    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _path(file: CondaFile, installed: Mapping[str, FileEntry]) -> dict[str, Any]:
+    entry = file.entry
+    if entry.kind == LINK:
+        return {"_path": entry.path, "path_type": "softlink"}
+    if file.entry_point:
+        windows = entry.path.endswith((".exe", "-script.py"))
+        kind = "windows_python_entry_point_" if windows else "unix_python_entry_point"
+        kind += ("exe" if entry.path.endswith(".exe") else "script") if windows else ""
+        return _measured(installed[entry.path], kind)
+    path = _measured(entry, "hardlink")
+    if file.placeholder:
+        path |= {"prefix_placeholder": file.placeholder, "file_mode": file.mode}
+    if file.placeholder or installed[entry.path].sha256 != entry.sha256:  # the latter: a link script changed it
+        path["sha256_in_prefix"] = installed[entry.path].sha256
+    return path
+
+
+def _measured(entry: FileEntry, kind: str) -> dict[str, Any]:
+    return {"_path": entry.path, "path_type": kind, "sha256": entry.sha256, "size_in_bytes": entry.size}
 
 
 def _record(package: CondaPackage, paths: list[dict[str, Any]]) -> dict[str, Any]:

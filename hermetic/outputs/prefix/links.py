@@ -1,4 +1,4 @@
-"""Putting a tree's files into a staging folder: shared blocks where the disk can, else copies; hard links on request."""
+"""Putting a tree's files into a staging folder: shared blocks where the disk can, else copies, or hard links."""
 
 from __future__ import annotations
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hermetic.digest import sha256_file
+from hermetic.errors import BuildError
 from hermetic.plan.files import FILE, FOLDER, LINK, FileEntry
 from hermetic.realize.trees import settle, settle_link
 
 
-def settle_prefix(root: Path, known: Callable[[str], FileEntry | None]) -> tuple[FileEntry, ...]:
+def settle_prefix(root: Path, known: Mapping[str, FileEntry]) -> tuple[FileEntry, ...]:
     """Give everything in a folder its mode and time, and list it sorted by path.
 
-    ``known`` gives the entry that is expected at a path, if its digest is known already: believed if the size fits.
+    ``known`` gives what was put at a path, so that its digest is known already: believed if the size fits. Raises
+    BuildError if something was put there and is not there any more.
     """
     entries: list[FileEntry] = []
     unknown: list[tuple[str, str, int, bool]] = []
@@ -42,7 +44,7 @@ def settle_prefix(root: Path, known: Callable[[str], FileEntry | None]) -> tuple
                     status = item.stat(follow_symlinks=False)
                     executable = bool(status.st_mode & stat.S_IXUSR)
                     settle(item.path, 0o755 if executable else 0o644, status)
-                    expected = known(relative)
+                    expected = known.get(relative)
                     if expected and expected.size == status.st_size:
                         entries.append(FileEntry(relative, FILE, expected.sha256, expected.size, executable))
                     else:
@@ -52,6 +54,8 @@ def settle_prefix(root: Path, known: Callable[[str], FileEntry | None]) -> tuple
         entries += [FileEntry(n, FILE, d, s, x) for (n, _, s, x), d in zip(unknown, digests, strict=True)]
     for folder in reversed(folders):
         settle(folder, 0o755)
+    if lacking := known.keys() - {entry.path for entry in entries}:
+        raise BuildError(f"{len(lacking)} files were lost while the environment was built, {min(lacking)} for one")
     return tuple(sorted(entries, key=lambda entry: entry.path))
 
 

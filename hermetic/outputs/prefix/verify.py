@@ -18,9 +18,10 @@ from hermetic.digest import sha256_bytes, sha256_file
 from hermetic.errors import UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import PlatformLock
-from hermetic.outputs.prefix.build import expected_state, make_manifest, manifest_key
+from hermetic.outputs.prefix.build import checked_prefix, make, manifest_key, obtain
 from hermetic.outputs.prefix.manifest import read_manifest
-from hermetic.outputs.prefix.state import STATE_FILE, State, is_prefix, read_state
+from hermetic.outputs.prefix.order import LINK_SCRIPTS, Order
+from hermetic.outputs.prefix.state import STATE_FILE, is_prefix, read_state
 from hermetic.plan.files import FILE, FOLDER, LINK, FileEntry
 
 if TYPE_CHECKING:
@@ -60,47 +61,38 @@ def verify_prefix(
 
     Times are not compared. Raises UsageError for a folder that hermetic did not build.
     """
-    prefix = Path(os.path.abspath(prefix))  # noqa: PTH100  as in a build
+    prefix = checked_prefix(prefix)
     if not prefix.is_dir() or not is_prefix(prefix):
         raise UsageError(
             f"{prefix} is no environment that hermetic built", remedy="build it with 'hermetic build', then verify it"
         )
     stated = read_state(prefix)
-    state = expected_state(lock, prefix, stated.link_scripts if stated else "refuse")
-    entries, digest = _manifest(lock, prefix, state, store, config, reporter, offline, addresses, jobs)
+    scripts = stated.link_scripts if stated and stated.link_scripts in LINK_SCRIPTS else "refuse"
+    order = Order(lock, prefix, store, config, reporter, offline, scripts, "auto", addresses or {}, jobs)
+    entries, digest = _manifest(order)
     with task(reporter, "verify", "verifying", len(entries), "files"):
         findings = list(_compare(prefix, entries, reporter))
-    text = State(**{**asdict(state), "manifest": digest}).to_text()
-    if stated is None or (prefix / STATE_FILE).read_text(encoding="utf-8", errors="replace") != text:
-        other = stated is not None and stated.key != state.key
-        detail = "it was built from another lock" if other else "hermetic's own note was edited"
-        if stated is not None and stated.prefix != state.prefix:
+    wanted = order.state(digest)
+    if (prefix / STATE_FILE).read_text(encoding="utf-8", errors="replace") != wanted.to_text():
+        detail = "hermetic's own note was edited"
+        if stated and stated.key != wanted.key:
+            detail = "it was built from another lock"
+        elif stated and stated.prefix != wanted.prefix:
             detail = f"it was built for {stated.prefix}"
         findings.append(Finding(STATE_FILE, CHANGED, detail))
     return tuple(sorted(findings))
 
 
-def _manifest(
-    lock: PlatformLock,
-    prefix: Path,
-    state: State,
-    store: Store,
-    config: Config,
-    reporter: Reporter,
-    offline: bool,
-    addresses: Mapping[str, str] | None,
-    jobs: int | None,
-) -> tuple[tuple[FileEntry, ...], str]:
-    result = store.get_result(manifest_key(state))
-    if result and store.has_blob(result["manifest"]):
-        data = store.blob_path(result["manifest"]).read_bytes()
-        if sha256_bytes(data) == result["manifest"]:
-            return read_manifest(data), result["manifest"]
+def _manifest(order: Order) -> tuple[tuple[FileEntry, ...], str]:
+    """Give what has to be in a prefix, and the digest of that: as the store knows it, else by building it again."""
+    store = order.store
+    digest = (store.get_result(manifest_key(order.state())) or {}).get("manifest", "")
+    if digest and store.has_blob(digest):
+        data = store.blob_path(digest).read_bytes()
+        if sha256_bytes(data) == digest:
+            return read_manifest(data), digest
     with store.staging() as folder:
-        digest = make_manifest(
-            lock, folder, prefix, state, store=store, config=config, reporter=reporter, offline=offline,
-            addresses=addresses or {}, jobs=jobs,
-        )  # fmt: skip
+        digest, _ = make(order, obtain(order), folder)
     return read_manifest(store.blob_path(digest).read_bytes()), digest
 
 

@@ -36,7 +36,7 @@ class Placed:
     data: bytes = b""
 
 
-def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path, *, windows: bool = False) -> list[Placed]:
+def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) -> list[Placed]:
     """Give what a wheel puts into a prefix, sorted by path, without its RECORD."""
     from installer.scripts import Script
 
@@ -62,7 +62,7 @@ def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path, *,
             placed[path] = _made(path, data, executable=True)
     for name, module, attribute, section in tree.listing.about["scripts"]:
         script = Script(name, module, attribute, section)
-        file_name, data = script.generate(interpreter, "win-amd64" if windows else "posix")
+        file_name, data = script.generate(interpreter, "win-amd64" if layout.executable.endswith(".exe") else "posix")
         path = f"{layout.scripts}/{file_name}"
         placed[path] = _made(path, data, executable=True)
     path = f"{layout.site_packages}/{tree.listing.about['dist_info']}/INSTALLER"
