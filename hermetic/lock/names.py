@@ -12,7 +12,6 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from hermetic.lock.model import CondaPackage
 
@@ -74,6 +73,8 @@ def _projects(package: CondaPackage) -> list[tuple[str, str]]:
 @cache
 def _table() -> dict[str, list[str]]:
     """Read the shipped table: conda name -> the projects it installs (an empty list: none)."""
+    from importlib.resources import files
+
     text = files("hermetic.lock").joinpath("names.json").read_text(encoding="utf-8")
     table: dict[str, list[str]] = json.loads(text)
     return table

@@ -15,7 +15,6 @@ from hermetic.errors import UsageError
 from hermetic.lock.jsontext import Path
 from hermetic.lock.model import LOCK_VERSION
 from hermetic.platforms import VirtualPackage
-from hermetic.spec.urls import carries_secret
 
 _BARE = r"[A-Za-z0-9_][^/\\\s\x00-\x1f:?#]*"
 Reader: TypeAlias = Callable[[Any], Any]
@@ -130,12 +129,15 @@ _address = _matching(r"[^\s\x00-\x1f?#]+", "a name, or an address without query 
 def address(value: Any) -> str:
     """Read a channel's or an index's name, or an address without credentials, query and fragment."""
     found = _address(value)
-    if "/" in found and carries_secret(found):
-        raise Malformed(
-            "the address holds credentials",
-            remedy="treat them as published and replace them; then give the address without them, and the "
-            "credentials by the environment, a keyring or netrc",
-        )
+    if "/" in found:
+        from hermetic.spec.urls import carries_secret  # the parsers come with it, and most locks hold only names
+
+        if carries_secret(found):
+            raise Malformed(
+                "the address holds credentials",
+                remedy="treat them as published and replace them; then give the address without them, and the "
+                "credentials by the environment, a keyring or netrc",
+            )
     return found
 
 
