@@ -16,8 +16,12 @@ PYTHON = "python"
 
 
 def wants_python(target: Target) -> bool:
-    """Tell whether pip requirements need a Python that the spec does not name: then the newest that fits is chosen."""
-    return bool(target.spec.pip) and all(requirement.name != PYTHON for requirement in target.spec.conda)
+    """Tell whether pip requirements need a Python that the spec does not limit: then the newest that fits is chosen.
+
+    A bare ``python`` limits nothing, so it counts as none.
+    """
+    named = [requirement.match for requirement in target.spec.conda if requirement.name == PYTHON]
+    return bool(target.spec.pip) and all(match == PYTHON for match in named)
 
 
 async def solve_conda(job: Job, target: Target, more: Sequence[CondaRequirement] = ()) -> tuple[CondaPackage, ...]:

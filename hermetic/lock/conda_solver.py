@@ -140,9 +140,32 @@ class RattlerSolver:
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
             raise await explain(error, request, gateway, sources) from None
         names = {url: name for name, url in locations.items()}
-        packages = [_package(record, names) for record in records]
+        packages = [package_of(record, names[str(record.channel).rstrip("/")]) for record in records]
         kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in keep}
         return tuple(sorted(kept.get((p.channel, p.subdir, p.file_name, p.sha256), p) for p in packages))
+
+    async def records(self, channel: ChannelAt, subdir: str, names: Sequence[str]) -> list[CondaPackage]:
+        """Give all, with a sha256, that a channel lists in one subdir under some names.
+
+        Raises NetworkError and the like.
+        """
+        from rattler import Channel
+
+        source = Channel(self._admit(channel.url))
+        request = CondaRequest(subdir, (channel,), (), ())
+        try:
+            found = await attended(
+                self._open().query(
+                    [source], [subdir], sorted(set(names)), recursive=False, channel_relations="disabled"
+                ),
+                {} if self._offline else {channel.name: str(source.base_url).rstrip("/")},
+                self._patience,
+            )
+        except HermeticError:
+            raise
+        except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
+            raise await explain(error, request, self._open(), [source]) from None
+        return [package_of(record, channel.name) for records in found for record in records if record.sha256]
 
     def _admit(self, url: str, *, asked: bool = False) -> str:
         """Look the credentials for an address up, and keep them for its requests only; give the clean address."""
@@ -211,8 +234,11 @@ def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> Mat
     return MatchSpec(f"{locations[requirement.channel]}::{requirement.match}")
 
 
-def _package(record: RepoDataRecord, names: dict[str, str]) -> CondaPackage:
-    """Turn a solver's record into a locked package; only what repodata says, nothing of this machine."""
+def package_of(record: RepoDataRecord, channel: str) -> CondaPackage:
+    """Turn a record into a locked package: what repodata says, the channel's name, and nothing of this machine.
+
+    Raises IntegrityError for a record without sha256.
+    """
     stated: dict[str, Any] = json.loads(record.to_json())
     if not stated.get("sha256"):
         raise IntegrityError(
@@ -224,7 +250,7 @@ def _package(record: RepoDataRecord, names: dict[str, str]) -> CondaPackage:
         version=stated["version"],
         build=stated["build"],
         build_number=stated["build_number"],
-        channel=names[str(stated["channel"]).rstrip("/")],
+        channel=channel,
         subdir=stated["subdir"],
         file_name=stated["fn"],
         size=stated.get("size") or 0,

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from hermetic.config import Config
 from hermetic.errors import UsageError
 from hermetic.events import Reporter
-from hermetic.lock.conda_solver import CondaSolver
+from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.pip_resolver import PipResolver
 from hermetic.lock.source import BuildWheel
 from hermetic.platforms import VirtualPackage
 from hermetic.spec.model import Spec
 
+FetchArchive: TypeAlias = Callable[[str, str, str], Path]
+"""Fetches an archive (URL, sha256, md5; one of the digests may be empty) and gives its path, checked. It blocks."""
+
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked, the old pins, and who solves. ``exclude_newer`` is in UTC."""
+    """What is asked, the old pins, and who solves. ``exclude_newer`` is in UTC; ``records`` reads repodata."""
 
     spec: Spec
     config: Config
     conda: CondaSolver
     pip: PipResolver
+    records: RattlerSolver
     reporter: Reporter
     root: Path
     previous: Lock | None = None
@@ -34,6 +39,7 @@ class Job:
     exclude_newer: datetime | None = None
     offline: bool = False
     build_wheel: BuildWheel | None = None
+    fetch_archive: FetchArchive | None = None
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -15,7 +15,7 @@ from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.exact import resolve_exact
 from hermetic.lock.incremental import check_update, kept_wheels
-from hermetic.lock.job import Job, Resolved, Target, parse_time
+from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
 from hermetic.lock.merge import with_categories
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.pip_checks import refuse_sources
@@ -52,6 +52,7 @@ def resolve(
     offline: bool = False,
     reporter: Reporter = SILENT,
     build_wheel: BuildWheel | None = None,
+    fetch_archive: FetchArchive | None = None,
     root: Path | None = None,
     conda_solver: CondaSolver | None = None,
     pip_resolver: PipResolver | None = None,
@@ -60,8 +61,9 @@ def resolve(
 
     ``previous`` gives the pins to keep; ``update`` names the packages that may move (None: none need to, ``["*"]``:
     all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC). ``root`` is the folder
-    that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built. The solvers
-    are py-rattler and uv unless others are given.
+    that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built;
+    ``fetch_archive`` fetches what an explicit list names and no channel lists. The solvers are py-rattler and uv
+    unless others are given.
 
     Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
     platforms fail, the first of them speaks, and the message names the others.
@@ -71,10 +73,12 @@ def resolve(
     check_update(previous, update)
     refuse_sources(spec)
     cache = cache_folder(config)
+    rattler = RattlerSolver(cache / "repodata", offline=offline or config.offline)
     job = Job(
         spec=spec,
         config=config,
-        conda=conda_solver or RattlerSolver(cache / "repodata", offline=offline or config.offline),
+        conda=conda_solver or rattler,
+        records=rattler,
         pip=pip_resolver or UvResolver(cache),
         reporter=reporter,
         root=root or Path.cwd(),
@@ -83,6 +87,7 @@ def resolve(
         exclude_newer=moment,
         offline=offline or config.offline,
         build_wheel=build_wheel,
+        fetch_archive=fetch_archive,
     )
     found = _run(lambda: _all(job, platforms))
     addresses = {digest: url for _, resolved in sorted(found.items()) for digest, url in resolved.addresses.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from hermetic.config import Config
 from hermetic.errors import (
     CredentialsError,
     HermeticError,
+    IntegrityError,
     OfflineError,
     Place,
     SpecError,
@@ -430,3 +433,59 @@ def test_it_works_inside_a_running_loop(world: World) -> None:
         return world.lock(["python 3.11.*"], ["leaf"])
 
     assert wheels_of(asyncio.run(cell())) == {"leaf": "1.1"}
+
+
+class TestExplicitLists:
+    def spec(self, world: World, *lines: str, pip: tuple[str, ...] = ()) -> Spec:
+        wanted = tuple(pip_requirement(text, Origin(Place("list.txt", 1))) for text in pip)
+        return Spec(exact=lines, pip=wanted, platforms=("linux-64",), options=PipOptions(index=world.index))
+
+    def line(self, world: World, found: dict[str, Any], digest: str = "sha256") -> str:
+        shown = {"sha256": f"#sha256:{found['sha256']}", "md5": f"#{found['md5']}", "": ""}[digest]
+        file_name = f"{found['name']}-{found['version']}-{found['build']}.conda"
+        return f"{world.channel.as_uri()}/{found['subdir']}/{file_name}{shown}"
+
+    @pytest.mark.parametrize("digest", ["sha256", "md5", ""])
+    def test_nothing_is_solved_and_everything_is_known(self, world: World, digest: str) -> None:
+        six, snake = pure("six", "1.16.0"), python("3.11.7")
+        lock = world.resolve(self.spec(world, self.line(world, six, digest), self.line(world, snake, digest))).lock
+        locked = lock.platforms["linux-64"].conda
+        assert [(p.name, p.channel, p.sha256) for p in locked] == [
+            ("python", "demo", snake["sha256"]), ("six", "demo", six["sha256"])
+        ]  # fmt: skip
+        assert locked[1].depends == ("python >=3.8",)
+
+    def test_pip_requirements_of_a_list(self, world: World) -> None:
+        lock = world.resolve(self.spec(world, self.line(world, python("3.11.7")), pip=("leaf==1.0",))).lock
+        assert wheels_of(lock) == {"leaf": "1.0"}
+        with pytest.raises(UnsatisfiableError, match="no python"):
+            world.resolve(self.spec(world, self.line(world, pure("six", "1.16.0")), pip=("leaf==1.0",)))
+
+    def test_another_digest_than_the_channels(self, world: World) -> None:
+        wrong = {**pure("six", "1.16.0"), "sha256": "0" * 64}
+        with pytest.raises(IntegrityError, match=f"the list says sha256 {'0' * 64}"):
+            world.resolve(self.spec(world, self.line(world, wrong)))
+
+    def test_an_archive_that_the_channel_does_not_list(self, world: World) -> None:
+        with pytest.raises(UnsatisfiableError, match=r"channel demo does not list noarch/six-0\.9-py_0\.conda"):
+            world.resolve(self.spec(world, self.line(world, pure("six", "0.9"))))
+
+    def test_what_no_channel_lists_is_read_from_the_archive(self, world: World) -> None:
+        shared = Path(os.environ.get("HERMETIC_SHARED", Path(__file__).parents[3] / "shared"))
+        name = "clobber-directory-upgrade-0.2.0-h4616a5c_0.conda"
+        archive = next(shared.glob(f"conda-data/packages/**/{name}"), None)
+        if archive is None:
+            pytest.skip("the shared conda packages are not here")
+        asked: list[tuple[str, str, str]] = []
+
+        def fetch(url: str, sha256: str, md5: str) -> Path:
+            asked.append((url, sha256, md5))
+            return archive
+
+        digest = hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
+        line = f"{world.channel.as_uri()}/noarch/{name}#{digest}"
+        package = world.resolve(self.spec(world, line), fetch_archive=fetch).lock.platforms["linux-64"].conda[0]
+        assert asked == [(line.partition("#")[0], "", digest)]
+        assert (package.channel, package.subdir, package.file_name) == ("demo", "noarch", name)
+        assert package.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
+        assert package.size == archive.stat().st_size
