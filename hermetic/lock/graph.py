@@ -129,9 +129,14 @@ def graph(lock: PlatformLock, spec: Mapping[str, Any] | None = None) -> Graph:
         found: dict[Node, str] = {}
         if isinstance(package, CondaPackage):
             for depend in package.depends:
-                target: Node = ("conda", match_name(depend))
-                if target in packages:
-                    found[target] = f"{found[target]}, {depend}" if target in found else depend
+                name = match_name(depend)
+                target: Node = ("conda", name)
+                if target not in packages:
+                    continue
+                if found.get(target, name) == name:
+                    found[target] = depend
+                elif depend != name:  # a second bound on the same package
+                    found[target] += f", {depend.removeprefix(name).strip()}"
         else:
             found = {by_project[name]: name for name in package.requires if name in by_project}
         edges[node] = tuple(sorted(found.items()))

@@ -43,6 +43,15 @@ def test_each_row_tells_the_requirement_that_leads_to_it() -> None:
     assert rows[2, ("conda", "numpy")].requirement == "numpy"
 
 
+def test_several_bounds_on_one_package_are_one_edge() -> None:
+    needs = ("python >=3.11", "python", "python <3.12", "zlib", "zlib >=1")
+    lock = graph(platform_lock("linux-64", conda("a", "1", *needs), conda("python", "3.11"), conda("zlib", "1")))
+    assert lock.edges["conda", "a"] == (
+        (("conda", "python"), "python >=3.11, <3.12"),
+        (("conda", "zlib"), "zlib >=1"),
+    )
+
+
 def test_depth_and_root() -> None:
     assert lines(tree(GRAPH, depth=0)) == ["numpy", "python", "requests", "tiny"]
     assert lines(tree(GRAPH, root="requests", depth=1)) == ["requests", "  certifi", "  fast"]
