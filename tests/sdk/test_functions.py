@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sdk_samples import needed_glibc
 from support.wheels import make_wheel
 
 import hermetic
@@ -33,6 +33,11 @@ def environment(*packages: str, name: str | None = "example") -> Environment:
     for package in packages:
         made.python.conda_dependencies.add_conda_package(package)
     return made
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def versions(lock: Lock, platform: str = "linux-64") -> dict[str, str]:
@@ -104,6 +109,14 @@ class TestLock:
         assert capfd.readouterr() == ("", "")
         environment("app", "accel").lock(show_output=True)
         assert "example" in capfd.readouterr().out
+
+    def test_takes_the_newest_python_that_the_pip_packages_admit(self, work: Path) -> None:
+        wheel = make_wheel(work / "dist", "mine", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+        requirements = _write(work / "r.txt", "--no-index\n--find-links ./dist\nmine\n")
+        made = Environment.from_pip_requirements("example", requirements)
+        lock = made.lock(platforms=["linux-64"])
+        assert versions(lock)["python"] == "3.11.9"
+        assert [package.file_name for package in lock.platforms["linux-64"].wheels] == [wheel.name]
 
     def test_works_where_a_loop_runs_already(self, work: Path) -> None:
         async def notebook() -> Lock:
@@ -239,12 +252,6 @@ class TestBuild:
         assert (
             hermetic.build(hermetic.declare(["base<2"]), "there", path="mine.lock.json", locked=True).changed is False
         )
-
-
-def needed_glibc(channel: Path) -> str:
-    """Read from the repodata what the channel's packages demand of a machine."""
-    found = re.findall(r"__glibc >=([\d.]+)", (channel / "linux-64" / "repodata.json").read_text())
-    return max(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def test_an_environment_from_code_runs(work: Path, channel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
