@@ -18,6 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("file", help="the lockfile to read")
     parser.add_argument("--name", metavar="NAME", default="default", help="the environment (default: %(default)s)")
+    parser.add_argument(
+        "--platform", metavar="P", action="append", default=[], dest="platforms",
+        help="import this platform only (default: all that the file locks)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from-environment",
+        metavar="ENV",
+        default="default",
+        help="the environment of a pixi.lock (default: %(default)s)",
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing lock")
 
 
@@ -30,6 +40,8 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         arguments.file,
         arguments.name,
         force=arguments.force,
+        platforms=arguments.platforms,
+        environment=arguments.from_environment,
         offline=arguments.offline,
         reporter=ui.reporter,
     )

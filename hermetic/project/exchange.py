@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -57,10 +58,14 @@ def import_lockfile(
     name: str,
     *,
     force: bool = False,
+    platforms: Sequence[str] = (),
+    environment: str = "default",
     offline: bool = False,
     reporter: Reporter = SILENT,
 ) -> Path:
     """Make an environment's lock from another tool's, keeping every pin; give the lock's path.
+
+    ``platforms`` are those to take (by default all); ``environment`` is one of a pixi.lock's.
 
     An environment that is declared already keeps its declaration: the imported pins stand as its lock, and
     those that do not meet it are told. One that is not is declared with what the file says of it. Raises
@@ -76,7 +81,7 @@ def import_lockfile(
             place=Place(str(path)),
             remedy="replace it with --force, or give another --name",
         )
-    lock = _read(file, config, offline=offline, reporter=reporter)
+    lock = _read(file, config, platforms, environment, offline=offline, reporter=reporter)
     if project is None or not declared:
         channels = [str(channel) for channel in lock.spec.get("channels", ())]
         init_project(start, name, channels=channels, platforms=sorted(lock.platforms))
@@ -94,7 +99,9 @@ def _project(start: str | None) -> Project | None:
     return open_project(start)
 
 
-def _read(file: str, config: Config, *, offline: bool, reporter: Reporter) -> Lock:
+def _read(
+    file: str, config: Config, platforms: Sequence[str], environment: str, *, offline: bool, reporter: Reporter
+) -> Lock:
     from hermetic.lock.formats.dispatch import import_lock
     from hermetic.spec.explicit import is_explicit
 
@@ -106,7 +113,12 @@ def _read(file: str, config: Config, *, offline: bool, reporter: Reporter) -> Lo
 
         return resolve(load_spec([path]), config=config, offline=offline, reporter=reporter).lock
     names = {channel_url(config, name): name for name in (*config.channels, "conda-forge")}
-    return import_lock(path, channel_name=lambda address: names.get(address.rstrip("/"), address))
+    return import_lock(
+        path,
+        channel_name=lambda address: names.get(address.rstrip("/"), address),
+        platforms=platforms,
+        environment=environment,
+    )
 
 
 def _as_declared(project: Project, name: str, lock: Lock, reporter: Reporter) -> Lock:

@@ -124,7 +124,7 @@ def refused(file: str, faults: Mapping[str, Mapping[str, AbstractSet[str]]]) -> 
     return LockFileError(
         "this lock cannot be imported: " + "; ".join(lines),
         place=Place(file),
-        remedy="import the platforms that can be, or lock the spec that it was made from with `hermetic lock`",
+        remedy="import what can be with --platform, or lock the spec that it was made from with `hermetic lock`",
     )
 
 

@@ -67,7 +67,9 @@ def read_pixi_lock(
         raise LockFileError(
             f"its environment {environment!r} locks nothing",
             place=Place(file),
-            remedy=f"these do: {', '.join(sorted(others))}" if others else "import another file",
+            remedy=f"choose one with --from-environment: {', '.join(sorted(others))}"
+            if others
+            else "import another file",
         )
     return gathered.lock(name_channel(channel) for channel in channels)
 
@@ -123,7 +125,7 @@ def _environment(lock: LockFile, file: str, name: str) -> Environment:
     found = lock.environment(name)
     if found is None:
         names = ", ".join(sorted(name for name, _ in lock.environments())) or "none"
-        raise UsageError(f"{file} has no environment {name!r}", remedy=f"it has: {names}")
+        raise UsageError(f"{file} has no environment {name!r}", remedy=f"choose one with --from-environment: {names}")
     return found
 
 

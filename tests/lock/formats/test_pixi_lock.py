@@ -125,7 +125,7 @@ def test_environments_are_chosen_by_name() -> None:
     assert "default, other" in (caught.value.remedy or "")
     with pytest.raises(LockFileError, match="'other' locks nothing") as empty:
         read_pixi_lock(V6, "x", environment="other")
-    assert "these do: default" in (empty.value.remedy or "")
+    assert "--from-environment: default" in (empty.value.remedy or "")
 
 
 def test_two_machines_of_one_platform_are_refused() -> None:
