@@ -18,7 +18,7 @@ from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError, Place
 from hermetic.files import write_whole
 from hermetic.lock import jsontext, shape
-from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Wheel
+from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Tool, Wheel
 from hermetic.lock.shape import Malformed
 
 SCHEMA = "urn:hermetic:schema:lock-v1"
@@ -197,6 +197,8 @@ def _to_dict(package: Any, kind: _Kind) -> dict[str, Any]:
             value[name] = list(item) if isinstance(item, tuple) else item
     if value.get("origin"):
         value["origin"] = _to_dict(value["origin"], _ORIGIN)
+    if value.get("tools"):
+        value["tools"] = {tool.name: _to_dict(tool, _TOOL) for tool in value["tools"]}
     return value
 
 
@@ -245,7 +247,15 @@ _CONDA = _Kind.of(
     sha256=shape.digest,
     md5=shape.md5,
 )
-_ORIGIN = _Kind.of(Origin, url=shape.address, file_name=shape.file_name, sha256=shape.digest)
+_TOOL = _Kind.of(
+    Tool,
+    version=shape.word,
+    file_name=shape.wheel,
+    sha256=shape.digest,
+    index=shape.address,
+    url=shape.address,
+)
+_ORIGIN = _Kind.of(Origin, url=shape.address, file_name=shape.file_name, sha256=shape.digest, tools=_TOOL.read_named)
 _WHEEL = _Kind.of(
     Wheel,
     version=shape.word,

@@ -46,11 +46,25 @@ class CondaPackage:
 
 
 @dataclass(frozen=True, order=True)
-class Origin:
-    """Where a wheel that we built comes from: an sdist or a VCS checkout, pinned, and what built it.
+class Tool:
+    """One wheel of a build environment: a build backend, or what it needs. The fields are as those of a Wheel."""
 
-    ``url`` has no credentials; ``sha256`` is the sdist's digest, or empty for a VCS checkout, which
-    ``commit`` pins. ``build`` is the key of the locked build environment.
+    name: str
+    version: str
+    file_name: str
+    size: int
+    sha256: str
+    index: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Origin:
+    """Where a wheel that we built comes from: a pinned source, and what built it, so that it can be built again.
+
+    ``url`` has no credentials, and is empty for an sdist of an index. ``sha256`` is the digest of the sdist, or of a
+    local folder's files, and empty for a VCS checkout, which ``commit`` pins. ``tools`` are the wheels of the locked
+    build environment, sorted by name, beside the Python of the lock's platform; ``build`` is that environment's key.
     """
 
     url: str = ""
@@ -59,6 +73,10 @@ class Origin:
     commit: str = ""
     subdirectory: str = ""
     build: str = ""
+    tools: tuple[Tool, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tools", tuple(sorted(self.tools)))
 
 
 @dataclass(frozen=True, order=True)

@@ -98,7 +98,7 @@ async def _with_builds(
     for requirement in request.requirements:
         if requirement.url and not is_wheel(requirement):
             source = await _direct_source(requirement, job, pins.get(requirement.name))
-            built[source.name] = await _build(source, requirement.url, job, request, conda)
+            built[source.name] = await _build(_as_before(source, pins), requirement.url, job, request, conda)
     from_source = set(request.from_source)
     for _ in range(_ROUNDS):
         asked = replace(
@@ -123,8 +123,14 @@ async def _with_builds(
                     place=source.place,
                     remedy=f'allow to build it: source-builds = ["{source.name}"]',
                 )
-            built[source.name] = await _build(source, "", job, request, conda)
+            built[source.name] = await _build(_as_before(source, pins), "", job, request, conda)
     raise UnsatisfiableError("building from source leads to ever more builds", remedy="ask for packages with wheels")
+
+
+def _as_before(source: SourceBuild, pins: dict[str, Wheel]) -> SourceBuild:
+    """Tell a build how the old lock's wheel was built, so that the same source gives the same wheel again."""
+    pinned = pins.get(source.name)
+    return replace(source, previous=pinned.origin if pinned else None)
 
 
 def _with_origins(answer: PipAnswer, built: dict[str, _Built], request: PipRequest) -> PipAnswer:

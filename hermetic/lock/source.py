@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from hermetic.errors import Place
-from hermetic.lock.model import Origin, PlatformLock, Wheel
+from hermetic.lock.model import Origin, PlatformLock, Tool, Wheel
 from hermetic.spec.model import PipRequirement
 
 
@@ -22,6 +22,7 @@ class SourceBuild:
     ``version`` is empty where only the build can tell. One of three: ``url`` is an sdist's address of the moment,
     with its ``sha256`` (empty if nothing states it yet); ``vcs_url`` and ``commit`` are a Git checkout (a plain
     Git URL); ``path`` is a local sdist or folder. ``subdirectory`` is where the project stands in either.
+    ``previous`` is how the old lock's wheel of the project was built: from the same source, the same tools build it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SourceBuild:
     commit: str = ""
     subdirectory: str = ""
     path: str = ""
+    previous: Origin | None = None
     place: Place | None = field(default=None, compare=False)
 
 
@@ -41,8 +43,8 @@ class SourceBuild:
 class BuiltWheel:
     """The wheel that came of a SourceBuild: where it lies now, its digest and size.
 
-    ``source_sha256`` is the digest of the sdist that was built (empty for a checkout or a folder), ``build`` the
-    key of the locked environment that built it.
+    ``source_sha256`` is the digest of the sdist, or of the local folder's files (empty for a checkout), ``build`` the
+    key of the locked environment that built it, and ``tools`` the wheels in that.
     """
 
     path: str
@@ -51,6 +53,7 @@ class BuiltWheel:
     size: int
     source_sha256: str = ""
     build: str = ""
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,11 @@ class BuildWheel(Protocol):
 def origin_of(source: SourceBuild, built: BuiltWheel, named: str) -> Origin:
     """Give what a lock says of a built wheel. ``named`` is the source's URL as the spec has it, or empty."""
     return Origin(
-        url=named,
+        url=named.partition("#")[0],
         file_name=source.file_name,
         sha256=built.source_sha256 or source.sha256,
         commit=source.commit,
         subdirectory=source.subdirectory,
         build=built.build,
+        tools=built.tools,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Wheel
+from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Tool, Wheel
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 
 VIRTUAL = {
@@ -79,7 +79,10 @@ def _packages(subdir: str) -> list[CondaPackage | Wheel]:
         wheel("requests", "2.32.3", "certifi", "fast"),
         wheel(
             "tiny", "1.0",
-            origin=Origin(url="https://git.example.org/tiny", commit="1234567890123456789012345678901234567890"),
+            origin=Origin(
+                url="https://git.example.org/tiny", commit="1234567890123456789012345678901234567890",
+                tools=(Tool("flit-core", "3.9.0", "flit_core-3.9.0-py3-none-any.whl", 63141, "f" * 64),),
+            ),
         ),
     ]  # fmt: skip
 
@@ -120,9 +123,14 @@ CONDA_PACKAGES = st.builds(
     sha256=_SHA256, md5=_MD5, depends=_LISTS, constrains=_LISTS, noarch=_TEXTS, license=_TEXTS, timestamp=_COUNTS,
     track_features=_LISTS, python_site_packages_path=_TEXTS, purls=_LISTS, categories=_CATEGORIES,
 )  # fmt: skip
+TOOLS = st.builds(
+    Tool,
+    name=_NAMES, version=_WORDS, file_name=_NAMES.map(lambda n: f"{n}.whl"), size=_COUNTS, sha256=_SHA256,
+    index=st.just("") | _ADDRESSES, url=_URLS,
+)  # fmt: skip
 ORIGINS = st.builds(
     Origin, url=_URLS, file_name=st.just("") | _NAMES, sha256=st.just("") | _SHA256, commit=_TEXTS,
-    subdirectory=_TEXTS, build=_TEXTS,
+    subdirectory=_TEXTS, build=_TEXTS, tools=st.lists(TOOLS, max_size=2, unique_by=lambda tool: tool.name).map(tuple),
 )  # fmt: skip
 WHEELS = st.builds(
     Wheel,
