@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hermetic.digest import sha256_bytes, sha256_file
 from hermetic.errors import IntegrityError, UsageError
@@ -34,6 +34,9 @@ from hermetic.store import boot
 from hermetic.store.faults import machine_faults
 from hermetic.store.flock import lock_file
 from hermetic.store.session import remove, session
+
+if TYPE_CHECKING:
+    from hermetic.store.upkeep import Damage, StoreInfo
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _KEY = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,199}\Z")
@@ -180,16 +183,18 @@ class Store:
             return False
         if boot.is_trusted(status):
             return S_ISDIR(status.st_mode)
-        return self._check_tree(path)
+        return self.check_tree(kind, key)
 
-    def _check_tree(self, path: Path) -> bool:
+    def check_tree(self, kind: str, key: str) -> bool:
+        """Look at a tree's shape again; drop it, and tell False, if something is missing or cut short."""
         from hermetic.store.shape import shape
 
+        path = self.tree_path(kind, key)
         try:
             recorded = os.readlink(_shape_path(path))  # noqa: PTH115
         except OSError:
             recorded = ""
-        if recorded and recorded == shape(path):
+        if recorded and path.is_dir() and recorded == shape(path):
             with suppress(OSError):
                 boot.stamp(path, boot.SETTLED)
             return True
@@ -225,6 +230,20 @@ class Store:
                 except OSError as error:
                     if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.EACCES} or not target.is_dir():
                         raise
+
+    # Upkeep
+
+    def info(self) -> StoreInfo:
+        """Count what the store holds."""
+        from hermetic.store.upkeep import info
+
+        return info(self)
+
+    def verify(self, *, reporter: Reporter = SILENT, jobs: int | None = None) -> tuple[Damage, ...]:
+        """Read everything again; drop what is damaged, so that it is fetched or made anew, and give what it was."""
+        from hermetic.store.upkeep import verify
+
+        return verify(self, reporter, jobs)
 
     # Temporary things
 
