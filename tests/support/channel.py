@@ -43,7 +43,7 @@ def write_package(
     purls: Iterable[str] = (),
     track_features: Iterable[str] = (),
     entry_points: Iterable[str] = (),
-    license: str = "",
+    license: str = "",  # noqa: A002  the name of the metadata field
     python_site_packages_path: str = "",
 ) -> Path:
     """Write one archive to ``directory/SUBDIR`` and give its path; ``index`` the channel when all are written.

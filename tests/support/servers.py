@@ -108,7 +108,8 @@ class _Index(_Files):
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _answer_page(self, name: str, projects: dict[str, list[Path]]) -> None:
         accept = self.headers.get("Accept", "")

@@ -6,7 +6,6 @@ its metadata and its files.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import posixpath
@@ -28,7 +27,7 @@ EPOCH = 1_700_000_000
 """Seconds since 1970: the time of every file, and of a package that names no other."""
 
 LEVEL = 6
-"""zstd level: on wheels, 3 saves a second and costs 6 % of the size; 12 costs ten seconds and saves 4 %."""
+"""zstd level. numpy and pandas, 101 MB: level 3 gives 25.7 MB in 1.1 s, 6 23.3 MB in 2.0 s, 12 21.9 MB in 7.2 s."""
 
 _ZIP_TIME = (2023, 11, 14, 22, 13, 20)
 
@@ -117,9 +116,13 @@ class Package:
         return index | {name: value for name, value in optional.items() if value}
 
 
+FORMAT = 2
+"""Version of what packages made from this machine and from wheels look like; raise it when their bytes change."""
+
+
 def build_hash(inputs: Any) -> str:
     """Give the short hash that a build string carries: other inputs, other file name, never other bytes under one."""
-    return "h" + key("channel-package/1", inputs)[:7]
+    return "h" + key(f"channel-package/{FORMAT}", inputs)[:7]
 
 
 def write_conda(

@@ -181,7 +181,7 @@ class _Reader:
 
 
 def strip(data: bytes) -> bytes:
-    """Give an ELF file without debug information and symbol table; one that cannot be slimmed safely comes back as is."""
+    """Give an ELF file without debug information and symbols; one that cannot be slimmed safely comes back as it is."""
     try:
         return _Reader(data).strip()
     except (struct.error, IndexError, ValueError, UnicodeDecodeError):

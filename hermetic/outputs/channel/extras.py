@@ -16,7 +16,13 @@ ACCEL_PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "win-64")
 _YEAR = 365 * 86400 * 1000
 
 
-def accel_packages() -> Iterator[tuple[Package, list[File]]]:
+def packages(subdir: str) -> Iterator[tuple[Package, list[File]]]:
+    """Give all of them, for a channel that is made on a machine of ``subdir``."""
+    yield from _accel()
+    yield from _probe(subdir)
+
+
+def _accel() -> Iterator[tuple[Package, list[File]]]:
     """Give ``accel`` 1.0 for CPU and CUDA 12, and 0.9, a year older, for CPU."""
     for subdir in ACCEL_PLATFORMS:
         new = Package(
@@ -34,7 +40,7 @@ def accel_packages() -> Iterator[tuple[Package, list[File]]]:
             yield package, [File("share/accel.txt", text.encode(), prefix="text")]
 
 
-def probe_packages(subdir: str) -> Iterator[tuple[Package, list[File]]]:
+def _probe(subdir: str) -> Iterator[tuple[Package, list[File]]]:
     """Give ``prefix-probe``, a program that prints the prefix it was installed to, where we can write its machine code.
 
     It needs no compiler and no library: a static ELF file of one segment, put together here.

@@ -56,7 +56,7 @@ def write_records(directory: Path, subdir: str, records: Mapping[str, Mapping[st
 
 
 def index_channel(directory: Path, subdirs: Iterable[str] = ()) -> None:
-    """Index every subdir of a channel that holds archives, and those asked for; ``noarch`` always, as clients expect."""
+    """Index every subdir that holds archives, those asked for, and ``noarch``, which clients expect of any channel."""
     found = {path.parent.name for path in directory.glob("*/*.conda")}
     for subdir in sorted({"noarch", *subdirs, *found}):
         paths = sorted((directory / subdir).glob("*.conda"))

@@ -12,7 +12,6 @@ from hermetic.errors import UsageError
 
 _QUESTION = """
 import json, os, platform, sys, sysconfig
-import math
 base = getattr(sys, "_base_executable", None) or sys.executable
 try:
     import select as extension
@@ -27,12 +26,10 @@ if v.releaselevel != "final":
 print(json.dumps({
     "executable": os.path.realpath(base),
     "prefix": sys.base_prefix,
-    "exec_prefix": sys.base_exec_prefix,
     "stdlib": os.path.dirname(os.__file__),
     "dynload": dynload,
     "include": sysconfig.get_path("include", vars={"base": sys.base_prefix, "platbase": sys.base_exec_prefix}),
     "implementation": impl.name,
-    "cache_tag": impl.cache_tag,
     "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     "marker": {
         "implementation_name": impl.name,
@@ -43,7 +40,7 @@ print(json.dumps({
         "platform_release": "",
         "platform_system": platform.system(),
         "platform_version": "",
-        "python_full_version": platform.python_version(),
+        "python_full_version": platform.python_version().rstrip("+"),
         "python_version": ".".join(platform.python_version_tuple()[:2]),
         "sys_platform": sys.platform,
     },
@@ -62,7 +59,6 @@ class Interpreter:
     asked: Path
     executable: Path
     prefix: Path
-    exec_prefix: Path
     stdlib: Path
     dynload: Path | None
     include: Path
@@ -77,7 +73,7 @@ class Interpreter:
     @property
     def version(self) -> str:
         """The full version, as conda writes it: ``3.11.7``, ``3.14.0rc1``."""
-        return self.environment["python_full_version"].rstrip("+")
+        return self.environment["python_full_version"]
 
     @property
     def minor(self) -> str:
@@ -117,8 +113,10 @@ def ask(interpreter: Path | None = None) -> Interpreter:
             f"{path} is {facts['implementation']}, and only CPython can be packaged", remedy="give a CPython"
         )
     found = Interpreter(
-        path,
-        *(Path(facts[name]) for name in ("executable", "prefix", "exec_prefix", "stdlib")),
+        asked=path,
+        executable=Path(facts["executable"]),
+        prefix=Path(facts["prefix"]),
+        stdlib=Path(facts["stdlib"]),
         dynload=Path(facts["dynload"]) if facts["dynload"] else None,
         include=Path(facts["include"]),
         free_threaded=facts["free_threaded"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hermetic.digest import key, pretty_json, sha256_file
-from hermetic.errors import MachineError, UsageError
+from hermetic.digest import key, sha256_file
+from hermetic.errors import HermeticError, MachineError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.outputs.channel import extras
-from hermetic.outputs.channel.archive import File, Package, atomic_path, build_hash, write_conda
+from hermetic.outputs.channel.archive import FORMAT, File, Package, build_hash
 from hermetic.outputs.channel.download import check_requirements, download
 from hermetic.outputs.channel.elf import Elf
-from hermetic.outputs.channel.index import read_records, record, write_records
+from hermetic.outputs.channel.folder import Folder
 from hermetic.outputs.channel.interpreter import Interpreter, ask
 from hermetic.outputs.channel.libraries import (
     Library,
@@ -31,18 +30,15 @@ from hermetic.outputs.channel.libraries import (
     package_version,
     this_machine,
 )
+from hermetic.outputs.channel.licenses import system_licenses
 from hermetic.outputs.channel.patch import relocate
-from hermetic.outputs.channel.python import abi_package, compile_files, plan_python, realise_python
+from hermetic.outputs.channel.python import PythonPlan, abi_package, compile_files, plan_python, realise_python
+from hermetic.outputs.channel.trial import try_python
 from hermetic.outputs.channel.wheels import WheelFacts, fits, read_wheel, wheel_package, wheel_requirements
 from hermetic.platforms import current_platform
 
 DEFAULT_REQUIREMENTS = ("numpy", "pandas", "pip", "requests")
 """What a channel holds when nothing is asked for: enough for a small data-science environment, about 32 MB."""
-
-FORMAT = 1
-"""Version of what the packages look like; part of every build string and of the record of what was made."""
-
-_BOOK = "channel.json"
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,17 @@ class ChannelSummary:
         """Give the summary for people, with the next step."""
         count = f"{len(self.packages)} packages, python {self.python}"
         head = f"made {self.directory}: {count}" if self.made else f"{self.directory} is complete: {count}"
-        lines = [head, *(f"  left out: {module}" for module in self.left_out)]
-        if self.glibc:
-            lines.append(f"  its packages need glibc {self.glibc} or newer: declare it as system glibc={self.glibc}")
-        lines.append(f"  next: hermetic init --channel demo={self.directory} --system glibc={self.glibc}")
-        return "\n".join(lines)
+        address = str(self.directory)
+        address = address if address.startswith(("/", ".")) else f"./{address}"
+        system = f" --system glibc={self.glibc}" if self.glibc else ""
+        return "\n".join(
+            [
+                head,
+                *(f"  left out: {module}" for module in self.left_out),
+                *([f"  it needs a machine with glibc {self.glibc} or newer"] if self.glibc else []),
+                f"  next: hermetic init --channel demo={address}{system}",
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the summary as JSON values."""
@@ -115,15 +117,13 @@ def make_channel(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / ".lock"), tempfile.TemporaryDirectory(prefix="hermetic-channel-") as scratch:
-            for leftover in directory.glob("*/.*.tmp"):
-                leftover.unlink(missing_ok=True)
-            maker = _Maker(directory, python, loader, pyc, Path(scratch), reporter, jobs or min(4, os.cpu_count() or 1))
+            folder = Folder(directory)
+            folder.clean()
+            maker = _Maker(folder, python, loader, pyc, Path(scratch), reporter, jobs or min(4, os.cpu_count() or 1))
             return maker.make(wanted, given, refresh=refresh)
+    except HermeticError:
+        raise
     except OSError as error:
-        if isinstance(error, MachineError):
-            raise
-        if type(error).__module__.startswith("hermetic"):
-            raise
         raise MachineError(
             f"the channel could not be written: {error}", remedy="free some space, or choose another folder"
         ) from error
@@ -133,7 +133,7 @@ def make_channel(
 class _Maker:
     """One making of a channel. ``scratch`` is a folder for files that are changed on their way."""
 
-    directory: Path
+    folder: Folder
     python: Interpreter
     loader: Loader
     pyc: bool
@@ -149,39 +149,49 @@ class _Maker:
         plan = plan_python(self.python, self.loader, self.subdir, pyc=self.pyc)
         asked = [list(requirements), [[w.path.name, w.sha256] for w in given], plan.package.file_name, self.pyc]
         recipe = key(f"channel/{FORMAT}", [*asked, dict(self.python.marker)])
-        book = self._read_book()
-        if not refresh and (known := book.get(recipe)) is not None and (records := self._intact(known)):
-            return self._summary(records, (), plan.left_out)
+        names = None if refresh else self.folder.recall(recipe)
+        if names is None:
+            names = self._packages(plan, self._wheels(requirements, given))
+        records, made = self.folder.publish(recipe, names)
+        needs = [dep.split(">=")[1].split(",")[0] for r in records.values() for dep in r["depends"]
+                 if dep.startswith("__glibc >=")]  # fmt: skip
+        glibc = max(needs, key=lambda text: tuple(map(int, text.split("."))), default="")
+        return ChannelSummary(
+            self.folder.directory, self.python.version, glibc, tuple(sorted(records)), made, plan.left_out
+        )
 
-        found = self._wheels(requirements, given)
-        jobs: list[Callable[[], Path]] = []
+    def _packages(self, plan: PythonPlan, wheels: Mapping[str, WheelFacts]) -> list[str]:
+        """Make every package that is not there yet, and give the names of all."""
         libraries = {library.name: library for library in plan.libraries}
-
-        def python_job() -> Path:
-            return self._unless_there(plan.package, lambda room: realise_python(plan, room, pyc=self.pyc))
-
-        jobs.append(python_job)
-        jobs.append(partial(self._unless_there, abi_package(self.python), lambda _: ([], [])))
-        for package, files in [*extras.accel_packages(), *extras.probe_packages(self.subdir)]:
-            jobs.append(partial(self._unless_there, package, lambda _, files=files: (files, [])))  # type: ignore[misc]
-        jobs += [partial(self._wheel_job, wheel, found, libraries) for wheel in found.values()]
+        jobs: list[Callable[[Path], str]] = [
+            lambda room: self.folder.add(plan.package, room, partial(self._python, plan)),
+            lambda room: self.folder.add(abi_package(self.python), room, lambda _: ([], [])),
+            *(partial(self._wheel, wheel, wheels, libraries) for wheel in wheels.values()),
+            *(partial(self._small, package, files) for package, files in extras.packages(self.subdir)),
+        ]
         with task(self.reporter, "channel", "making packages", len(jobs), "packages"):
-            paths = self._all(jobs)
-            paths += self._all([partial(self._library_job, libraries[name]) for name in sorted(libraries)])
-        made = self._index(paths)
-        names = sorted(self._name(path) for path in paths)
-        known = {name: read_records(self.directory, name.split("/")[0])[name.split("/")[1]]["sha256"] for name in names}
-        book[recipe] = known
-        self._write_book(book)
-        records = self._intact(known)
-        assert records is not None
-        return self._summary(records, made, plan.left_out)
+            names = self._all(jobs)
+            licenses = system_licenses(library.path for library in libraries.values())
+            names += self._all([partial(self._library, lib, licenses.get(lib.path)) for lib in libraries.values()])
+        return names
 
-    def _all(self, jobs: Sequence[Callable[[], Path]]) -> list[Path]:
-        def one(job: Callable[[], Path]) -> Path:
-            path = job()
+    def _small(self, package: Package, files: Sequence[File], room: Path) -> str:
+        return self.folder.add(package, room, lambda _: (files, []))
+
+    def _python(self, plan: PythonPlan, room: Path) -> tuple[Sequence[File], Sequence[File]]:
+        files, info = realise_python(plan, room, pyc=self.pyc)
+        libraries = [self._library_file(library, room / library.name) for library in plan.libraries]
+        try_python(self.python, [*files, *libraries], plan.program, room)
+        return files, info
+
+    def _all(self, jobs: Sequence[Callable[[Path], str]]) -> list[str]:
+        """Run jobs, several at a time, each with an empty folder for its files; the first failure ends all."""
+
+        def one(job: Callable[[Path], str]) -> str:
+            with tempfile.TemporaryDirectory(dir=self.scratch) as room:
+                name = job(Path(room))
             self.reporter.advance("channel")
-            return path
+            return name
 
         with ThreadPoolExecutor(self.jobs) as pool:
             waiting = [pool.submit(one, job) for job in jobs]
@@ -191,21 +201,6 @@ class _Maker:
                 for future in waiting:
                     future.cancel()
                 raise
-
-    def _unless_there(self, package: Package, content: Callable[[Path], tuple[Sequence[File], Sequence[File]]]) -> Path:
-        """Write a package unless its archive is there whole: its name tells its inputs."""
-        path = self.directory / package.subdir / package.file_name
-        if self._whole(path):
-            return path
-        with tempfile.TemporaryDirectory(dir=self.scratch) as room:
-            files, info = content(Path(room))
-            return write_conda(self.directory, package, files, info=info)
-
-    def _whole(self, path: Path) -> bool:
-        if not path.is_file():
-            return False
-        known = read_records(self.directory, path.parent.name).get(path.name)
-        return known is not None and known.get("sha256") == sha256_file(path)
 
     # ------------------------------------------------------------------ wheels
     def _wheels(self, requirements: Sequence[str], given: Sequence[WheelFacts]) -> dict[str, WheelFacts]:
@@ -224,28 +219,25 @@ class _Maker:
             found[wheel.name] = wheel
         return dict(sorted(found.items()))
 
-    def _wheel_job(self, wheel: WheelFacts, catalogue: Mapping[str, WheelFacts], libraries: dict[str, Library]) -> Path:
+    def _wheel(
+        self, wheel: WheelFacts, catalogue: Mapping[str, WheelFacts], libraries: dict[str, Library], room: Path
+    ) -> str:
         requirements = wheel_requirements(wheel, catalogue, self.python.environment)
-        with tempfile.TemporaryDirectory(dir=self.scratch) as room:
-            made = wheel_package(wheel, self.python, self.subdir, requirements, Path(room))
-            needed = self._system_libraries(made.elves)
-            libraries |= needed
-            depends = {
-                *made.package.depends,
-                *(library_requirement(needed[name]) for name in needed if name in made.direct),
-            }
-            package = replace(made.package, depends=tuple(sorted(depends)))
-            package = replace(
-                package,
-                build=package.build.replace("HASH", build_hash([FORMAT, wheel.sha256, package.index(), self.pyc])),
-            )
-            files = list(made.files)
+        made = wheel_package(wheel, self.python, self.subdir, requirements, room)
+        needed = self._system_libraries(made.elves)
+        libraries |= needed
+        direct = {library_requirement(library) for name, library in needed.items() if name in made.direct}
+        package = replace(made.package, depends=tuple(sorted({*made.package.depends, *direct})))
+        build = package.build.replace("HASH", build_hash([wheel.sha256, package.index(), self.pyc]))
 
-            def content(scratch: Path) -> tuple[Sequence[File], Sequence[File]]:
-                compiled = compile_files(self.python, files, scratch) if self.pyc and not package.noarch else []
-                return [*files, *compiled], made.licenses
+        def content(scratch: Path) -> tuple[Sequence[File], Sequence[File]]:
+            compiled = []
+            if self.pyc and not package.noarch:
+                (scratch / "pyc").mkdir()
+                compiled = compile_files(self.python, made.files, scratch / "pyc")
+            return [*made.files, *compiled], made.licenses
 
-            return self._unless_there(package, content)
+        return self.folder.add(replace(package, build=build), room, content)
 
     def _system_libraries(self, elves: Mapping[str, Elf]) -> dict[str, Library]:
         """Give the libraries of this machine that a wheel's files need beside its own."""
@@ -254,10 +246,9 @@ class _Maker:
         return {library.name: library for library in found if not _belongs_to_host(library.name)}
 
     # --------------------------------------------------------------- libraries
-    def _library_job(self, library: Library) -> Path:
-        needed = [
-            self.loader.find(name, library.path, library.elf) for name in library.elf.needed if not is_glibc(name)
-        ]
+    def _library(self, library: Library, copyright_file: Path | None, room: Path) -> str:
+        needed = [self.loader.find(n, library.path, library.elf) for n in library.elf.needed if not is_glibc(n)]
+        info = [File("licenses/copyright", copyright_file)] if copyright_file else []
         package = Package(
             name=package_name(library.name),
             version=package_version(library),
@@ -266,64 +257,13 @@ class _Maker:
             depends=tuple(sorted([*glibc_requirement([library.elf]), *(library_requirement(n) for n in needed if n)])),
             about={"summary": f"{library.name}, as it was installed on the machine that made this channel"},
         )
-        package = replace(package, build=build_hash([FORMAT, package.index(), sha256_file(library.path)]) + "_0")
+        inputs = [package.index(), sha256_file(library.path), *(file.digest()[0] for file in info)]
+        package = replace(package, build=f"{build_hash(inputs)}_0")
+        return self.folder.add(package, room, lambda _: ([self._library_file(library, room / "library")], info))
+
+    def _library_file(self, library: Library, scratch: Path) -> File:
         place = f"lib/{library.name}"
-
-        def content(room: Path) -> tuple[Sequence[File], Sequence[File]]:
-            return [File(place, relocate(library.path, place, room / "library"), executable=True)], []
-
-        return self._unless_there(package, content)
-
-    # ------------------------------------------------------------ index, record
-    def _index(self, paths: Sequence[Path]) -> tuple[str, ...]:
-        """Add archives to the indexes; give those that were not in them."""
-        made = []
-        for subdir in sorted({"noarch", *(path.parent.name for path in paths)}):
-            records = read_records(self.directory, subdir)
-            present = {name: rec for name, rec in records.items() if (self.directory / subdir / name).is_file()}
-            for path in paths:
-                if path.parent.name == subdir:
-                    fresh = record(path)
-                    if present.get(path.name) != fresh:
-                        made.append(self._name(path))
-                    present[path.name] = fresh
-            write_records(self.directory, subdir, present)
-        return tuple(sorted(made))
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.directory).as_posix()
-
-    def _intact(self, known: Mapping[str, str]) -> dict[str, dict[str, Any]] | None:
-        """Give the records of packages if all of them are indexed and whole."""
-        records = {}
-        for name, sha256 in known.items():
-            subdir, _, file_name = name.partition("/")
-            found = read_records(self.directory, subdir).get(file_name)
-            path = self.directory / name
-            if found is None or found.get("sha256") != sha256 or not path.is_file() or sha256_file(path) != sha256:
-                return None
-            records[name] = found
-        return records
-
-    def _summary(
-        self, records: Mapping[str, Mapping[str, Any]], made: Sequence[str], left_out: Sequence[str]
-    ) -> ChannelSummary:
-        needs = [text.split(">=")[1].split(",")[0] for r in records.values() for text in r["depends"]
-                 if text.startswith("__glibc >=")]  # fmt: skip
-        glibc = max(needs, key=lambda text: tuple(map(int, text.split("."))), default="")
-        names = tuple(sorted(records))
-        return ChannelSummary(self.directory, self.python.version, glibc, names, tuple(made), tuple(left_out))
-
-    def _read_book(self) -> dict[str, dict[str, str]]:
-        try:
-            data = json.loads((self.directory / _BOOK).read_bytes())
-            return dict(data["made"]) if data["format"] == FORMAT else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-
-    def _write_book(self, book: Mapping[str, Mapping[str, str]]) -> None:
-        with atomic_path(self.directory / _BOOK) as temporary:
-            temporary.write_text(pretty_json({"format": FORMAT, "made": book}))
+        return File(place, relocate(library.path, place, scratch), executable=True)
 
 
 def _belongs_to_host(name: str) -> bool:

