@@ -25,11 +25,13 @@ _DISTRIBUTION = re.compile(r"(?:.*/)?site-packages/([^/]+?)-\d[^/]*\.(?:dist|egg
 class CondaContents:
     """What an archive asks for: the paths to link, where they hold the build's prefix, and what else it does.
 
-    ``prefixed`` maps a path to (placeholder, ``text`` or ``binary``). ``link_scripts`` are paths of scripts that
-    run when the package is linked; ``distributions`` are the Python projects whose metadata it carries.
+    ``links`` are those that it calls symbolic links (None: it does not say). ``prefixed`` maps a path to
+    (placeholder, ``text`` or ``binary``). ``link_scripts`` are paths of scripts that run when the package is linked;
+    ``distributions`` are the Python projects whose metadata it carries.
     """
 
     paths: tuple[str, ...]
+    links: frozenset[str] | None
     prefixed: Mapping[str, tuple[str, str]]
     entry_points: tuple[str, ...] = ()
     link_scripts: tuple[str, ...] = ()
@@ -53,9 +55,10 @@ def read_contents(read: Callable[[str], bytes | None]) -> CondaContents:
     """
     stated = read("paths.json")
     if stated is not None:
-        paths, prefixed = _new_paths(json.loads(stated))
+        paths, links, prefixed = _new_paths(json.loads(stated))
     else:
         paths, prefixed = _old_paths(read)
+        links = None
     link = json.loads(read("link.json") or b"{}")
     entry_points = [str(point) for point in (link.get("noarch") or {}).get("entry_points") or ()]
     for path in paths:
@@ -64,6 +67,7 @@ def read_contents(read: Callable[[str], bytes | None]) -> CondaContents:
         check_name(point.partition("=")[0].strip())
     return CondaContents(
         tuple(paths),
+        links,
         prefixed,
         tuple(sorted(entry_points)),
         tuple(sorted(p for p in paths if (found := _SCRIPT.fullmatch(p)) and found[2] == "link")),
@@ -84,16 +88,18 @@ def check_name(name: str) -> None:
         raise ValueError(f"it names a script {name!r}")
 
 
-def _new_paths(document: Any) -> tuple[list[str], dict[str, tuple[str, str]]]:
-    paths, prefixed = [], {}
+def _new_paths(document: Any) -> tuple[list[str], frozenset[str], dict[str, tuple[str, str]]]:
+    paths, links, prefixed = [], set(), {}
     for item in document["paths"]:
         path = item["_path"]
         if not isinstance(path, str):
             raise TypeError("a path is no text")
         paths.append(path)
+        if item.get("path_type") == "softlink":
+            links.add(path)
         if item.get("prefix_placeholder"):
             prefixed[path] = (str(item["prefix_placeholder"]), str(item.get("file_mode") or "text"))
-    return paths, prefixed
+    return paths, frozenset(links), prefixed
 
 
 def _old_paths(read: Callable[[str], bytes | None]) -> tuple[list[str], dict[str, tuple[str, str]]]:

@@ -14,7 +14,7 @@ from hermetic.errors import IntegrityError
 from hermetic.lock.model import CondaPackage
 from hermetic.plan.conda_files import read_contents
 from hermetic.plan.keys import conda_tree_key
-from hermetic.realize.faults import machine_fault
+from hermetic.realize.faults import machine_fault, words
 from hermetic.realize.trees import Tree, make_tree
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _explain(package: CondaPackage, error: Exception) -> None:
     if fault := machine_fault(error, f"cannot unpack {package.file_name}"):
         raise fault from error
     raise IntegrityError(
-        f"{package.file_name} is no conda package that can be unpacked: {error}",
+        f"{package.file_name} is no conda package that can be unpacked: {words(error)}",
         remedy=_OTHER_BUILD,
     ) from error
 
@@ -88,17 +88,24 @@ def _about(package: CondaPackage, folder: Path) -> dict[str, Any]:
             f"{package.file_name} is no complete conda package: {_words(error)}", remedy=_OTHER_BUILD
         ) from None
     present = {
-        path.relative_to(folder).as_posix()
+        path.relative_to(folder).as_posix(): path.is_symlink()
         for path in folder.rglob("*")
         if (path.is_symlink() or not path.is_dir()) and not path.is_relative_to(info)
     }
-    lacking = sorted(path for path in set(contents.paths) - present if not (folder / path).is_dir())
+    lacking = sorted(path for path in set(contents.paths) - present.keys() if not (folder / path).is_dir())
     if lacking:
         raise IntegrityError(
             f"{package.file_name} lacks {len(lacking)} of the files that it lists, {lacking[0]} for one",
             remedy=_OTHER_BUILD,
         )
-    return {"package": stated, **contents.to_dict(frozenset(present))}
+    stated_links = contents.links if contents.links is not None else {path for path, link in present.items() if link}
+    if hollow := sorted(path for path in stated_links if not present.get(path, True)):
+        raise IntegrityError(
+            f"{package.file_name} holds a file where it says that there is a link: {hollow[0]}", remedy=_OTHER_BUILD
+        )
+    listed = frozenset(contents.paths)
+    mistyped = any(link and path not in stated_links for path, link in present.items() if path in listed)
+    return {"package": stated, "mistyped": mistyped, **contents.to_dict(frozenset(present))}
 
 
 def _words(error: Exception) -> str:
@@ -106,4 +113,4 @@ def _words(error: Exception) -> str:
         return "it has no info/index.json"
     if isinstance(error, KeyError):
         return f"its info lacks {error.args[0]!r}"
-    return str(error)
+    return words(error)

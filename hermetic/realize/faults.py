@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
-from hermetic.errors import MachineError
+from hermetic.errors import HermeticError, MachineError
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or set HERMETIC_STORE to a larger disk, and run the command again",
@@ -17,18 +18,28 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter folder with --prefix",
 }
 _NUMBER = re.compile(r"\(os error (\d+)\)")
+_SHOWN = 400  # characters of another program's words
+
+
+def words(error: BaseException) -> str:
+    """Give an error of a library in plain, short words: archives may put anything into them."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def machine_fault(error: BaseException, doing: str) -> MachineError | None:
-    """Give the MachineError behind an exception, or None if the machine is not at fault.
+    """Give the MachineError behind an exception of the system, or None for any other.
 
-    py-rattler's errors have the system's error number in their text only.
+    Some of py-rattler's errors have the system's number in their text only; of those, only what is certainly the
+    machine's fault counts.
     """
+    if isinstance(error, HermeticError):
+        return None
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _NUMBER.findall(str(error))):
         number = int(found[-1])
-    if number not in _REMEDIES:
+    if number is None or (number not in _REMEDIES and getattr(error, "errno", None) is None):
         return None
-    import os
-
-    return MachineError(f"{doing}: {os.strerror(number)}", remedy=_REMEDIES[number])
+    name = getattr(error, "filename", None)
+    place = f" ({name})" if isinstance(name, str) else ""
+    return MachineError(f"{doing}: {os.strerror(number)}{place}", remedy=_REMEDIES.get(number))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from hermetic.errors import IntegrityError
 from hermetic.lock.model import Wheel
 from hermetic.plan.keys import wheel_tree_key
-from hermetic.realize.faults import machine_fault
+from hermetic.realize.faults import machine_fault, words
 from hermetic.realize.trees import Tree, make_tree
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _unpack(store: Store, wheel: Wheel, folder: Path) -> dict[str, Any]:
         ) as e:
             if isinstance(e, OSError) and (fault := machine_fault(e, f"cannot unpack {wheel.file_name}")):
                 raise fault from e
-            raise _unsound(wheel, str(e) or type(e).__name__) from e
+            raise _unsound(wheel, words(e) or type(e).__name__) from e
     return about
 
 

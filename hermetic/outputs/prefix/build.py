@@ -20,7 +20,7 @@ from hermetic.outputs.prefix.manifest import manifest_bytes, settle_prefix
 from hermetic.outputs.prefix.order import LINK_SCRIPTS, Order
 from hermetic.outputs.prefix.state import STATE_FILE, State, read_state
 from hermetic.outputs.prefix.swap import put_in_place, refuse_foreign, staging_for
-from hermetic.platforms import current_platform
+from hermetic.platforms import check_platform, current_platform
 from hermetic.realize.conda_tree import conda_tree
 from hermetic.realize.faults import machine_fault
 from hermetic.realize.trees import Tree, settle
@@ -133,6 +133,7 @@ def _check(lock: PlatformLock, link_scripts: str, link_mode: str, *, foreign: bo
     for name, value, allowed in (("link_scripts", link_scripts, LINK_SCRIPTS), ("link_mode", link_mode, MODES)):
         if value not in allowed:
             raise UsageError(f"{name} cannot be {value!r}", remedy=f"use one of: {', '.join(allowed)}")
+    check_platform(lock.platform)
     if not foreign and lock.platform != current_platform():
         raise UsageError(
             f"this machine is {current_platform()}: it cannot build an environment for {lock.platform}",

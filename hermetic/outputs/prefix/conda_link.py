@@ -19,7 +19,7 @@ from hermetic.lock.model import CondaPackage
 from hermetic.outputs.prefix.conda_files import CondaFile
 from hermetic.outputs.prefix.order import Order
 from hermetic.plan.files import LINK
-from hermetic.realize.faults import machine_fault
+from hermetic.realize.faults import machine_fault, words
 from hermetic.realize.trees import Tree
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def link_conda(
     for package in packages:
         tree = trees[package.sha256]
         folder = tree.files
-        if dropped[package.name]:
+        if dropped[package.name] or tree.listing.about["mistyped"]:
             folder = cache / f".view-{package.sha256}"
             _make_view(folder, tree, files[package.name], dropped[package.name])
         stem = package.file_name.removesuffix(".conda").removesuffix(".tar.bz2")
@@ -77,7 +77,6 @@ async def _install(
 
     config = Config()
     config.set("allow-hard-links", "true" if hard_links else "false")
-    config.set("allow-symbolic-links", "false")
     await install(
         [_record(package) for package in packages],
         staging,
@@ -112,7 +111,7 @@ def _record(package: CondaPackage) -> RepoDataRecord:
 
 
 def _make_view(view: Path, tree: Tree, files: Mapping[str, CondaFile], dropped: Collection[str]) -> None:
-    """Make a folder that shows a package without some of its paths."""
+    """Make a folder that shows a package without some of its paths, and its links as what they are."""
     view.mkdir()
     for item in tree.files.iterdir():
         if item.name != "info":
@@ -146,10 +145,15 @@ def _path(file: CondaFile) -> dict[str, Any]:
 def _explain(error: Exception, prefix: Path) -> None:
     if fault := machine_fault(error, f"cannot build {prefix}"):
         raise fault from error
-    text = str(error)
+    text = words(error)
     if "placeholder" in text.lower() or "too long" in text.lower():
         raise UsageError(
             f"cannot build {prefix}: its path is longer than a package leaves room for: {text}",
             remedy="choose a shorter folder with --prefix",
+        ) from error
+    if "codesign" in text:
+        raise BuildError(
+            f"cannot build {prefix}: programs for macOS that hold the prefix have to be signed anew",
+            remedy="build it on macOS",
         ) from error
     raise BuildError(f"cannot link the conda packages into {prefix}: {text}") from error

@@ -11,10 +11,11 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from hermetic.digest import sha256_file
-from hermetic.errors import BuildError
+from hermetic.errors import IntegrityError
 from hermetic.plan.files import FILE, FOLDER, LINK, FileEntry
 from hermetic.realize.trees import settle, settle_link
 
@@ -22,11 +23,11 @@ from hermetic.realize.trees import settle, settle_link
 def settle_prefix(root: Path, known: Mapping[str, FileEntry]) -> tuple[FileEntry, ...]:
     """Give everything in a folder its mode and time, and list it sorted by path.
 
-    ``known`` gives what was put at a path, so that its digest is known already: believed if the size fits. Raises
-    BuildError if something was put there and is not there any more.
+    ``known`` gives what was put at a path, so that its digest is known already. Raises IntegrityError where
+    something else is found there.
     """
     entries: list[FileEntry] = []
-    unknown: list[tuple[str, str, int, bool]] = []
+    unknown: list[tuple[FileEntry, str]] = []
     folders, todo = [os.fspath(root)], [(os.fspath(root), "")]
     while todo:
         folder, prefix = todo.pop()
@@ -45,18 +46,35 @@ def settle_prefix(root: Path, known: Mapping[str, FileEntry]) -> tuple[FileEntry
                     executable = bool(status.st_mode & stat.S_IXUSR)
                     settle(item.path, 0o755 if executable else 0o644, status)
                     expected = known.get(relative)
-                    if expected and expected.size == status.st_size:
-                        entries.append(FileEntry(relative, FILE, expected.sha256, expected.size, executable))
+                    entry = FileEntry(relative, FILE, expected.sha256 if expected else "", status.st_size, executable)
+                    if expected:
+                        entries.append(entry)
                     else:
-                        unknown.append((relative, item.path, status.st_size, executable))
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        digests = pool.map(lambda item: sha256_file(item[1]), unknown)
-        entries += [FileEntry(n, FILE, d, s, x) for (n, _, s, x), d in zip(unknown, digests, strict=True)]
+                        unknown.append((entry, item.path))
     for folder in reversed(folders):
         settle(folder, 0o755)
-    if lacking := known.keys() - {entry.path for entry in entries}:
-        raise BuildError(f"{len(lacking)} files were lost while the environment was built, {min(lacking)} for one")
+    _compare(entries, known)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        digests = pool.map(lambda item: sha256_file(item[1]), unknown)
+        entries += [replace(entry, sha256=digest) for (entry, _), digest in zip(unknown, digests, strict=True)]
     return tuple(sorted(entries, key=lambda entry: entry.path))
+
+
+def _compare(entries: Iterable[FileEntry], known: Mapping[str, FileEntry]) -> None:
+    left = dict(known)
+    for entry in entries:
+        expected = left.pop(entry.path, entry)
+        if entry != expected:
+            raise _damaged(f"{entry.path} is a {entry.kind} of {entry.size} bytes, not {expected.size}")
+    if left:
+        raise _damaged(f"{min(left)} is missing")
+
+
+def _damaged(what: str) -> IntegrityError:
+    return IntegrityError(
+        f"the environment did not come out as its packages are: {what}",
+        remedy="the store may be damaged: check it with 'hermetic store verify', then build again",
+    )
 
 
 def manifest_bytes(entries: Iterable[FileEntry]) -> bytes:
