@@ -225,6 +225,7 @@ def _lock(
         reporter=job.output,
         write=write,
     )
+    job.output.pass_on()
     return outcome.lock
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import warnings
+
+from hermetic.sdk.errors import HermeticWarning
 
 
 class Output:
@@ -36,6 +39,12 @@ class Output:
         """Keep a warning, and tell it."""
         self.warnings.append(message)
         self._print(f"warning: {message}")
+
+    def pass_on(self) -> None:
+        """Hand warnings that were not shown to Python's ``warnings``."""
+        if not self._show:
+            for message in self.warnings:
+                warnings.warn(message, HermeticWarning, stacklevel=4)
 
     def _print(self, line: str) -> None:
         if self._show:

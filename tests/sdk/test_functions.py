@@ -12,9 +12,10 @@ from sdk_samples import needed_glibc
 from support.wheels import make_wheel
 
 import hermetic
-from hermetic import CondaDependencies, Environment, Lock, Spec
+from hermetic import CondaDependencies, Environment, HermeticWarning, Lock, Spec
 from hermetic.errors import DriftError, UnsatisfiableError, UsageError
 from hermetic.lock.file import read_lock
+from hermetic.platforms import current_platform
 
 
 @pytest.fixture
@@ -117,6 +118,11 @@ class TestLock:
         lock = made.lock(platforms=["linux-64"])
         assert versions(lock)["python"] == "3.11.9"
         assert [package.file_name for package in lock.platforms["linux-64"].wheels] == [wheel.name]
+
+    def test_what_is_not_used_is_warned_of(self, work: Path) -> None:
+        path = _write(work / "r.txt", "--trusted-host example.org\n")
+        with pytest.warns(HermeticWarning, match="--trusted-host is not used"):
+            hermetic.lock(path)
 
     def test_works_where_a_loop_runs_already(self, work: Path) -> None:
         async def notebook() -> Lock:
@@ -274,6 +280,11 @@ def test_an_environment_from_code_runs(work: Path, channel: Path, monkeypatch: p
     )
     assert result.stderr == ""
     assert result.stdout.split() == ["hello", "3", str(built.prefix)]
+
+    found = Environment.from_existing_conda_environment("again", built.prefix)
+    conda = dict(text.split("==") for text in found.python.conda_dependencies.conda_packages)
+    assert conda == {package.name: package.version for package in built.lock.platforms[current_platform()].conda}
+    assert [item.name for item in found.to_spec().pip] == ["mine"]
 
 
 ENDS = """
