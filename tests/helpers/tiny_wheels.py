@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ def make_wheel(folder: Path, name: str, version: str, *requires: str, tag: str =
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     wanted = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    extras = sorted({extra for requirement in requires for extra in re.findall(r"extra == '(\w+)'", requirement)})
+    wanted += "".join(f"Provides-Extra: {extra}\n" for extra in extras)
     files = {
         f"{module}.py": f"version = {version!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{wanted}",
