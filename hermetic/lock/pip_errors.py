@@ -89,7 +89,7 @@ def explain(text: str, request: PipRequest) -> HermeticError:
 def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
     asked = _asked(text, request.requirements)
     body, _, hints = text.partition("\nhint:")
-    body = re.sub(r"^.*?No solution found when resolving dependencies:?\s*(?:cause:)?\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r"\A.*?No solution found when resolving dependencies:?\s*(?:cause:)?\s*", "", body, flags=re.DOTALL)
     names = tuple(dict.fromkeys(normal_name(name) for name in _NEEDS_SOURCE.findall(text)))
     where = f"{request.platform} with Python {request.python_version}"
     facts = [f"no wheel fits {where}: {', '.join(names[:_LISTED])}"] if names else []

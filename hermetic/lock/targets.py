@@ -34,14 +34,18 @@ def wheel_tags(platform: str, python_version: str, virtual_packages: Sequence[Vi
     from packaging.tags import compatible_tags, cpython_tags
 
     major, minor = (int(part) for part in python_version.split(".")[:2])
-    versions = {package.name: package.version for package in virtual_packages}
-    platforms = list(_platform_tags(platform, versions))
+    platforms = platform_tags(platform, virtual_packages)
     interpreter = f"cp{major}{minor}"
     tags = [
         *cpython_tags((major, minor), [interpreter], platforms),
         *compatible_tags((major, minor), interpreter, platforms),
     ]
     return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
+def platform_tags(platform: str, virtual_packages: Sequence[VirtualPackage]) -> list[str]:
+    """Give the platform part of the tags that a target runs, the best first."""
+    return list(_platform_tags(platform, {package.name: package.version for package in virtual_packages}))
 
 
 def wheel_rank(file_name: str, tags: dict[Tag, int]) -> int | None:

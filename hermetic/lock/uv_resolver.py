@@ -11,7 +11,6 @@ wheel of a release uv would install, stand only in its log, which is therefore r
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, withou
 from hermetic.lock.pip_errors import explain
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
+from hermetic.lock.programs import run
 from hermetic.lock.pylock import Release, read_pylock, write_pins
 from hermetic.lock.stubs import write_stubs
 from hermetic.lock.uv_annotations import Annotations, read_annotations
@@ -145,25 +145,17 @@ class UvResolver:
                     await self._run([*_arguments(alone, target), "--no-deps", *_TO_PYLOCK], Path(name), alone)
 
     async def _run(self, arguments: Sequence[str], folder: Path, request: PipRequest) -> str:
-        """Run uv; give what it said. It is killed when the wait is cancelled."""
+        """Run uv; give what it said."""
+        command = [self._program or find_uv(), *arguments, "requirements.in"]
         try:
-            process = await asyncio.create_subprocess_exec(
-                self._program or find_uv(), *arguments, "requirements.in", cwd=folder, env=_environment(request),
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+            ran = await run(command, _environment(request), cwd=folder)
         except OSError as error:
             raise MachineError(
                 f"cannot run uv: {error.strerror}", remedy="install it again (pip install --force-reinstall uv)"
             ) from None
-        try:
-            _, output = await process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-        said = output.decode(errors="replace")
-        if process.returncode:
-            raise explain(said, request)
-        return said
+        if ran.status:
+            raise explain(ran.said, request)
+        return ran.said
 
 
 def find_uv() -> str:

@@ -8,6 +8,7 @@ import re
 from urllib.parse import parse_qs
 
 from hermetic.errors import CredentialsError, MachineError, NetworkError, OfflineError, SpecError
+from hermetic.lock.programs import Ran, run
 from hermetic.lock.source import SourceBuild
 from hermetic.secrets import expand
 from hermetic.spec.model import PipRequirement
@@ -64,9 +65,9 @@ async def _ask(requirement: PipRequirement, url: str, revision: str, *, offline:
             remedy="name the commit, or lock once online",
         )
     wanted = revision or "HEAD"
-    status, output, said = await _git("ls-remote", "--", url, wanted, f"{wanted}^{{}}", place=requirement)
-    if status:
-        if re.search(r"[Aa]uthentication|could not read Username|Permission denied|403|401", said):
+    ran = await _git("ls-remote", "--", url, wanted, f"{wanted}^{{}}", place=requirement)
+    if ran.status:
+        if re.search(r"[Aa]uthentication|could not read Username|Permission denied|403|401", ran.said):
             raise CredentialsError(
                 f"{requirement.name}: the Git server refused access",
                 place=requirement.place,
@@ -77,7 +78,7 @@ async def _ask(requirement: PipRequirement, url: str, revision: str, *, offline:
             place=requirement.place,
             remedy="check the address and the network",
         )
-    found = {name: commit for commit, _, name in (line.partition("\t") for line in output.splitlines())}
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in ran.output.splitlines())}
     # An annotated tag is an object of its own; ^{} is the commit behind it.
     for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}", wanted):
         if name in found:
@@ -89,23 +90,14 @@ async def _ask(requirement: PipRequirement, url: str, revision: str, *, offline:
     )
 
 
-async def _git(*arguments: str, place: PipRequirement) -> tuple[int, str, str]:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+async def _git(*arguments: str, place: PipRequirement) -> Ran:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "LC_ALL": "C"}
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *arguments, env=environment, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        async with asyncio.timeout(_TIMEOUT):
+            return await run(["git", *arguments], environment)
     except FileNotFoundError:
         raise MachineError("git is not installed", place=place.place, remedy="install git") from None
-    try:
-        output, said = await asyncio.wait_for(process.communicate(), _TIMEOUT)
     except TimeoutError:
-        process.kill()
         raise NetworkError(
             f"{place.name}: its Git server does not answer", place=place.place, remedy="try again"
         ) from None
-    except BaseException:
-        process.kill()
-        raise
-    return process.returncode or 0, output.decode(errors="replace"), said.decode(errors="replace")

@@ -63,6 +63,7 @@ class Server:
 
     address: str = ""
     asked: Counter[str] = field(default_factory=Counter)
+    hanging: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -85,6 +86,7 @@ class _Handler(SimpleHTTPRequestHandler):
         if kind.isdigit():
             self._answer(int(kind), b"")
         elif kind == "hang":
+            self.state.hanging.set()
             self.state.closing.wait(60)
         elif kind == "cut" and rest.endswith("/repodata.json"):
             self._answer(200, b'{"info": {}, "packages": {', claimed=10_000)
