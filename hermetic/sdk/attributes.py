@@ -45,31 +45,42 @@ class Attribute(Generic[T]):
         instance.__dict__[self.name] = checked(instance, self.name, value, self.kind, optional=self.optional)
 
 
-class Strict:
-    """Base of objects whose attributes are fixed: any other name is refused, with the nearest one that exists."""
+class StrictType(type):
+    """The type of ``Strict`` classes: what they lack is refused on the class as on its objects."""
 
     _elsewhere: dict[str, str] = {}  # noqa: RUF012  names from the v1 SDK: why they are not here and what to do
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name.startswith("_") or hasattr(getattr(type(self), name, None), "__set__"):
-            object.__setattr__(self, name, value)
-        else:
-            self._refuse(name)
-
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(cls, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        self._refuse(name)
+        _refuse(cls, name, cls._elsewhere)
 
-    def _refuse(self, name: str) -> NoReturn:
-        public = [known for known in dir(type(self)) if not known.startswith("_")]
-        near = get_close_matches(name, public, n=1)
-        settable = ", ".join(known for known in public if hasattr(getattr(type(self), known), "__set__"))
-        if name in self._elsewhere:
-            remedy = self._elsewhere[name]
-        else:
-            remedy = f"did you mean {near[0]!r}?" if near else f"it has: {settable}"
-        raise UnknownAttributeError(f"{type(self).__name__} has no attribute {name!r}", remedy=remedy)
+
+class Strict(metaclass=StrictType):
+    """Base of objects whose attributes are fixed: any other name is refused, with the nearest one that exists."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and not hasattr(getattr(type(self), name, None), "__set__"):
+            getattr(type(self), name)  # refuses it, if it is not there at all
+            raise UnknownAttributeError(f"{type(self).__name__}.{name} cannot be set", remedy="remove this line")
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        getattr(type(self), name)  # refuses it
+        raise AttributeError(name)
+
+
+def _refuse(kind: type, name: str, elsewhere: dict[str, str]) -> NoReturn:
+    public = [known for known in dir(kind) if not known.startswith("_")]
+    near = get_close_matches(name, public, n=1)
+    if name in elsewhere:
+        remedy = elsewhere[name]
+    elif near:
+        remedy = f"did you mean {near[0]!r}?"
+    else:
+        settable = [known for known in public if hasattr(getattr(kind, known), "__set__")]
+        remedy = f"it has: {', '.join(settable or public)}"
+    raise UnknownAttributeError(f"{kind.__name__} has no attribute {name!r}", remedy=remedy)
 
 
 def checked(owner: object, name: str, value: Any, kind: type[Any], *, optional: bool = False) -> Any:

@@ -7,6 +7,9 @@ never written.
 
 from __future__ import annotations
 
+import errno
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
@@ -93,39 +96,40 @@ def fill(owner: Strict, values: Mapping[str, Any], path: Path) -> None:
 
 def write_directory(path: Path, texts: Mapping[str, str], *, overwrite: bool) -> None:
     """Write a directory's files. Raises ExistsError if something is there and may not be overwritten."""
-    if path.is_symlink() or path.exists():
-        if not overwrite:
-            raise ExistsError(f"{path} is there already", remedy="give another path, or overwrite=True")
-        if not path.is_dir():
-            raise ExistsError(f"{path} is a file", remedy="give a folder")
-        # The JSON goes last: it is the file that makes the folder an environment.
-        ordered = {path / name: texts[name] for name in sorted(texts, key=lambda name: (name == JSON_NAME, name))}
-        stale = [] if DOCKERFILE_NAME in texts else [path / DOCKERFILE_NAME]
-        write_together(ordered)
-        for file in stale:
-            file.unlink(missing_ok=True)
+    if not path.is_symlink() and not path.exists() and _write_new(path, texts):
         return
-    import shutil
-    import tempfile
+    if not overwrite:
+        raise ExistsError(f"{path} is there already", remedy="give another path, or overwrite=True")
+    if not path.is_dir():
+        raise ExistsError(f"{path} is no folder", remedy="give a folder")
+    # The JSON goes last: it is the file that makes the folder an environment.
+    write_together({path / name: texts[name] for name in sorted(texts, key=lambda name: (name == JSON_NAME, name))})
+    if DOCKERFILE_NAME not in texts:
+        (path / DOCKERFILE_NAME).unlink(missing_ok=True)
 
+
+def _write_new(path: Path, texts: Mapping[str, str]) -> bool:
+    """Write a folder beside and give it its name when it is whole; False if another has taken the name meanwhile."""
+    staging = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="check permissions and room") from None
-    try:
         inner = staging / "new"  # mkdtemp's own folder is for its owner only; this one has the usual mode
         inner.mkdir()
         write_together({inner / name: text for name, text in texts.items()})
         inner.rename(path)
-    except FileExistsError:
-        raise ExistsError(f"{path} is there already", remedy="give another path, or overwrite=True") from None
+    except MachineError:
+        raise
     except OSError as error:
-        if isinstance(error, MachineError):
-            raise
-        raise MachineError(f"cannot write {path}: {error.strerror}", remedy="check permissions and room") from None
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR} and path.exists():
+            return False
+        raise MachineError(
+            f"cannot write: {error.strerror}", place=Place(str(path)), remedy="make room, or check the permissions"
+        ) from None
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+    return True
 
 
 def directory_texts(

@@ -51,7 +51,10 @@ class Environment(Strict):
     inferencing_stack_version = Attribute[str | None](str, lambda: None, optional=True, doc="Kept in files; not used")
 
     _elsewhere = {  # noqa: RUF012
-        **dict.fromkeys(("register", "build", "get_image_details", "label"), _WORKSPACE),
+        **dict.fromkeys(
+            ("register", "get", "list", "label", "build", "get_image_details", "add_private_pip_wheel"), _WORKSPACE
+        ),
+        "from_docker_build_context": "images come with a later release; from_dockerfile() takes a Dockerfile",
         **dict.fromkeys(("spark", "databricks", "r", "asset_id"), _CLOUD),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,22 @@ class TestOverwriting:
         with pytest.raises(MachineError):
             full().save_to_directory(tmp_path / "file" / "env")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_many_at_once(self, tmp_path: Path) -> None:
+        environments = [full().clone(f"example-{number}") for number in range(8)]
+
+        def save(environment: Environment) -> bool:
+            try:
+                environment.save_to_directory(tmp_path / "env")
+            except FileExistsError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(save, environments)) == 1
+            list(pool.map(lambda each: each.save_to_directory(tmp_path / "env", overwrite=True), environments))
+        assert Environment.load_from_directory(tmp_path / "env").to_spec() == full().to_spec()
+        assert [path.name for path in tmp_path.iterdir()] == ["env"]
 
     def test_files_have_the_usual_mode(self, tmp_path: Path) -> None:
         full().save_to_directory(tmp_path / "env")

@@ -160,6 +160,19 @@ class TestUnknownAttributes:
     def test_what_the_v1_sdk_has_is_told_apart(self, environment: Environment, name: str, reason: str) -> None:
         with pytest.raises(AttributeError, match=reason):
             getattr(environment, name)
+        with pytest.raises(AttributeError, match=reason):
+            setattr(environment, name, None)
+
+    def test_a_method_is_not_overwritten(self, environment: Environment) -> None:
+        with pytest.raises(AttributeError, match="clone cannot be set"):
+            environment.clone = None  # type: ignore[method-assign,assignment]
+
+    def test_are_refused_on_the_class_too(self) -> None:
+        with pytest.raises(AttributeError, match="needs a Workspace"):
+            Environment.get(None, "example")
+        with pytest.raises(AttributeError, match="did you mean 'from_conda_specification'"):
+            Environment.from_conda_specificaton("example", "environment.yml")
+        assert not hasattr(Environment, "list")
 
 
 class TestVariables:
