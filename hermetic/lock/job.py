@@ -25,7 +25,10 @@ FetchArchive: TypeAlias = Callable[[str, str, str], Path]
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked, the old pins, and who solves. ``exclude_newer`` is in UTC; ``records`` reads repodata."""
+    """What is asked, the old pins, and who solves.
+
+    ``exclude_newer`` is in UTC; ``records`` reads repodata; ``cache`` is a folder that may be lost.
+    """
 
     spec: Spec
     config: Config
@@ -34,6 +37,7 @@ class Job:
     records: RattlerSolver
     reporter: Reporter
     root: Path
+    cache: Path
     previous: Lock | None = None
     update: Sequence[str] | None = None
     exclude_newer: datetime | None = None

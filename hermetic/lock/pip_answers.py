@@ -83,7 +83,8 @@ def _requires(release: Release, found: Findings) -> tuple[str, ...]:
 def _choose(release: Release, request: PipRequest, preferred: str) -> Candidate:
     """Choose the one wheel of a release: what uv would install, unless the spec's digests allow only another."""
     asked = [r for r in request.requirements if r.name == release.name]
-    allowed = {digest for r in asked for digest in r.hashes}
+    # A digest beside a source is the source's.
+    allowed = set() if release.name in request.built else {digest for r in asked for digest in r.hashes}
     chosen = next((file for file in release.wheels if file.file_name == preferred), None)
     if chosen and not allowed and chosen.url.startswith(("http://", "https://")):  # the usual case needs no tags
         return _with_digest(chosen)

@@ -18,6 +18,7 @@ from hermetic.lock.pip_checks import is_wheel, may_build, without_provided
 from hermetic.lock.pip_errors import NeedsSourceError
 from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
+from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildRequirements, BuiltWheel, SourceBuild, origin_of
 from hermetic.lock.vcs import is_vcs, pin
 from hermetic.platforms import VirtualPackage, current_platform
@@ -204,7 +205,9 @@ async def _build(
     def requirements(wanted: Sequence[PipRequirement]) -> BuildRequirements:
         asked = replace(question, requirements=tuple(wanted))
         answer = asyncio.run_coroutine_threadsafe(job.pip.resolve(asked), loop).result()
-        return BuildRequirements(answer.wheels, answer.addresses)
+        unknown = {w.sha256: answer.addresses[w.sha256] for w in answer.wheels if not w.size}
+        sizes = find_sizes(unknown, (), job.cache / MEMORY, offline=job.offline)
+        return BuildRequirements(with_sizes(answer.wheels, sizes), answer.addresses)
 
     build = job.build_wheel
     async with job.building:  # one at a time: a build takes the whole machine, and platforms share its result

@@ -22,7 +22,7 @@ from hermetic.lock.pip_checks import refuse_sources
 from hermetic.lock.pip_errors import NeedsSourceError, PythonRefusedError
 from hermetic.lock.pip_resolver import PipAnswer, PipResolver
 from hermetic.lock.pip_side import resolve_pip
-from hermetic.lock.sizes import find_sizes
+from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildWheel
 from hermetic.lock.uv_resolver import UvResolver
 from hermetic.platforms import current_platform, virtual_packages
@@ -82,6 +82,7 @@ def resolve(
         pip=pip_resolver or UvResolver(cache),
         reporter=reporter,
         root=root or Path.cwd(),
+        cache=cache,
         previous=previous,
         update=update,
         exclude_newer=moment,
@@ -91,7 +92,7 @@ def resolve(
     )
     found = _run(lambda: _all(job, platforms))
     addresses = {digest: url for _, resolved in sorted(found.items()) for digest, url in resolved.addresses.items()}
-    locks = _with_sizes(job, {name: resolved.lock for name, resolved in found.items()}, addresses, cache)
+    locks = _with_sizes(job, {name: resolved.lock for name, resolved in found.items()}, addresses)
     lock = Lock(
         spec=spec.to_dict(),
         platforms=dict(sorted(locks.items())),
@@ -177,20 +178,15 @@ async def _with_newest_python(job: Job, target: Target) -> tuple[tuple[CondaPack
     raise refusal
 
 
-def _with_sizes(
-    job: Job, locks: Mapping[str, PlatformLock], addresses: Mapping[str, str], cache: Path
-) -> dict[str, PlatformLock]:
+def _with_sizes(job: Job, locks: Mapping[str, PlatformLock], addresses: Mapping[str, str]) -> dict[str, PlatformLock]:
     """Fill in the sizes that no index told."""
     missing = {w.sha256 for lock in locks.values() for w in lock.wheels if not w.size}
     if not missing:
         return dict(locks)
     known = [(w.sha256, w.size) for platform in locks for w in kept_wheels(job.previous, platform, None).values()]
     asked = {digest: addresses[digest] for digest in missing & addresses.keys()}
-    sizes = find_sizes(asked, known, cache / "wheel-sizes.json", offline=job.offline)
-    return {
-        name: replace(lock, wheels=tuple(replace(w, size=w.size or sizes.get(w.sha256, 0)) for w in lock.wheels))
-        for name, lock in locks.items()
-    }
+    sizes = find_sizes(asked, known, job.cache / MEMORY, offline=job.offline)
+    return {name: replace(lock, wheels=with_sizes(lock.wheels, sizes)) for name, lock in locks.items()}
 
 
 def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

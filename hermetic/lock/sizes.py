@@ -9,15 +9,21 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
+from hermetic.lock.model import Wheel
+
 if TYPE_CHECKING:
     from http.client import HTTPConnection
     from ssl import SSLContext
+
+MEMORY = "wheel-sizes.json"
+"""The file, in the cache folder, that keeps the sizes that had to be asked for."""
 
 _AT_ONCE = 8
 _REDIRECTS = 5
@@ -48,6 +54,11 @@ def find_sizes(
         if asked:
             _write(memory, {**_read(memory), **asked})
     return {digest: sizes[digest] for digest in addresses if digest in sizes}
+
+
+def with_sizes(wheels: Iterable[Wheel], sizes: Mapping[str, int]) -> tuple[Wheel, ...]:
+    """Give wheels with the sizes that were found; what an index told stays."""
+    return tuple(replace(wheel, size=wheel.size or sizes.get(wheel.sha256, 0)) for wheel in wheels)
 
 
 def _ask(addresses: Mapping[str, str]) -> dict[str, int]:

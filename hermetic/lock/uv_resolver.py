@@ -92,11 +92,9 @@ class UvResolver:
             folder = Path(name)
             write_lines(folder / "requirements.in", [*index_lines(request), *requirement_lines(request)])
             write_lines(folder / "constraints.txt", limit_lines(request, stubs))
-            if request.from_source:
-                write_lines(folder / "uv.toml", _needs_nothing(request.from_source))
             if request.keep:
                 write_pins(folder / "pylock.toml", dict(request.keep))
-            arguments = _arguments(request, target)
+            arguments = [*_arguments(request, target), *_forbid_builds(folder, request.from_source)]
             try:
                 said = await self._run([*arguments, *_TO_PYLOCK], folder, request)
             except UnsatisfiableError:
@@ -200,16 +198,30 @@ def _arguments(request: PipRequest, target: str) -> list[str]:
 
 
 def _environment(request: PipRequest) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    foreign = _FOREIGN | ({"UV_NO_CONFIG", "UV_CONFIG_FILE"} if request.from_source else frozenset())
+    environment = {name: value for name, value in os.environ.items() if name not in foreign}
     environment.update(RUST_LOG="uv_resolver=debug", UV_NO_WRAP="1", COLUMNS="100000")
     if osx := next((v.version for v in request.virtual_packages if v.name == "__osx"), ""):
         environment["MACOSX_DEPLOYMENT_TARGET"] = osx
     return environment
 
 
-def _needs_nothing(names: Sequence[str]) -> list[str]:
-    """Tell uv not to ask an sdist what it needs: that would run its code, unconfined and with network."""
-    return [line for name in names for line in ("[[dependency-metadata]]", f'name = "{name}"', "requires-dist = []")]
+def _forbid_builds(folder: Path, names: Sequence[str]) -> list[str]:
+    """Tell uv what sdists need (nothing) before it asks them: that would run their code, unconfined, with network.
+
+    The folder's ``uv.toml`` adds to the user's configuration. Where the environment names another file, or none, the
+    same is put into a copy of that.
+    """
+    if not names:
+        return []
+    lines = [line for name in names for line in ("[[dependency-metadata]]", f'name = "{name}"', "requires-dist = []")]
+    named = os.environ.get("UV_CONFIG_FILE")
+    if not named and not os.environ.get("UV_NO_CONFIG"):
+        write_lines(folder / "uv.toml", lines)
+        return []
+    before = Path(named).read_text(encoding="utf-8").splitlines() if named else []
+    write_lines(folder / "own.toml", [*before, *lines])
+    return ["--config-file=own.toml"]
 
 
 def _ambiguous(request: PipRequest) -> bool:

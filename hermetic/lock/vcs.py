@@ -22,6 +22,11 @@ def is_vcs(requirement: PipRequirement) -> bool:
     return re.match(r"(git|hg|svn|bzr)\+", requirement.url) is not None
 
 
+def repository(url: str) -> str:
+    """Give the plain Git URL in a requirement's: without ``git+``, revision and fragment."""
+    return _split_revision(url.removeprefix("git+").partition("#")[0])[0]
+
+
 async def pin(requirement: PipRequirement, *, commit: str = "", offline: bool = False) -> SourceBuild:
     """Give the checkout that a requirement names, at ``commit`` if it is known already.
 
