@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Build, unless nothing has changed."""
     from hermetic.project.noop import built_already
+    from hermetic.report.builds import build_text
 
     done = built_already(arguments.project, arguments.name, arguments.prefix)
     if done is None:
@@ -63,5 +64,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
             offline=arguments.offline,
             reporter=ui.reporter,
         )
-    ui.result(done["text"], {name: value for name, value in done.items() if name != "text"})
+    ui.result(build_text(done), done)
     return 0

@@ -54,16 +54,17 @@ def build_environment(
         link_mode=link_mode,
         jobs=jobs,
     )
-    answer = {"name": chosen, "prefix": str(target), "key": platform.key(), "platform": platform.platform}
+    answer = {
+        "name": chosen,
+        "prefix": str(target),
+        "key": platform.key(),
+        "platform": platform.platform,
+        "conda": len(platform.conda),
+        "wheels": len(platform.wheels),
+    }
     files = [project.layout.manifest, *declaration.files, declaration.lock_path]
     write_memo(project.layout.memo("build", name or ""), files, answer, question(name, prefix))
-    packages = f"{len(platform.conda)} conda packages, {len(platform.wheels)} wheels"
-    text = (
-        f"{chosen}: built {target} ({packages})"
-        if result.changed
-        else f"{chosen}: nothing to do, {target} is up to date"
-    )
-    return {**answer, "changed": result.changed, "text": text}
+    return {**answer, "changed": result.changed}
 
 
 def fitting_lock(

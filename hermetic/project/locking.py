@@ -11,7 +11,8 @@ from hermetic.errors import IntegrityError, LockFileError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.diff import LockDiff, diff
 from hermetic.lock.file import read_lock, write_lock
-from hermetic.lock.model import Lock
+from hermetic.lock.model import Lock, PlatformLock
+from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.project import Declaration, Project, open_project
 
@@ -98,6 +99,14 @@ def lock_declaration(
     spec = declaration.spec
     if not spec.platforms:  # none declared: those that are locked already, so that a colleague's lock keeps its own
         spec = replace(spec, platforms=tuple(previous.platforms) if previous else (current_platform(),))
+
+    def build_wheel(
+        source: SourceBuild, environment: PlatformLock, requirements: ResolveBuildRequirements
+    ) -> BuiltWheel:
+        from hermetic.outputs.prefix.building import source_builder  # few locks build anything
+
+        return source_builder(store, config, reporter=reporter, offline=offline)(source, environment, requirements)
+
     with task(reporter, f"lock {declaration.name}", f"locking {declaration.name}"):
         resolution = resolve(
             spec,
@@ -107,6 +116,7 @@ def lock_declaration(
             exclude_newer=exclude_newer,
             offline=offline,
             reporter=reporter,
+            build_wheel=build_wheel,
             root=project.layout.root,
         )
     remember_addresses(store, resolution.addresses)
@@ -131,11 +141,9 @@ def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
 
 
 def _refuse_unknown(update: Sequence[str], previous: Lock | None) -> None:
-    locked = {
-        package.name
-        for platform in (previous.platforms.values() if previous else ())
-        for package in (*platform.conda, *platform.wheels)
-    }
+    locked = set()
+    for platform in previous.platforms.values() if previous else ():
+        locked |= {package.name for package in platform.conda} | {wheel.name for wheel in platform.wheels}
     for name in update:
         if name not in locked:
             raise UsageError(f"{name!r} is not in the lock", remedy="see what is with 'hermetic tree'")

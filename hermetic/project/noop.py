@@ -25,4 +25,4 @@ def built_already(project: str | None, name: str | None, prefix: str | None) -> 
 
     if not is_current(Path(memo["prefix"]), memo["key"]):
         return None
-    return {**memo, "changed": False, "text": f"{memo['name']}: nothing to do, {memo['prefix']} is up to date"}
+    return {**memo, "changed": False}

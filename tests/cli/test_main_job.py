@@ -89,13 +89,12 @@ def test_verify_names_what_was_changed_added_and_lost(real: Hermetic, project: P
     with (prefix / "lib/python3.11/os.py").open("a") as file:
         file.write("# mine\n")
     (prefix / "bin/pydoc3").unlink()
-    (prefix / "share").mkdir(exist_ok=True)
-    (prefix / "share" / "note.txt").write_text("mine\n")
+    (prefix / "bin" / "mine").write_text("mine\n")
     findings = json.loads(real("verify", "--json", status=1).stdout)["findings"]
     kinds = {finding["path"]: finding["kind"] for finding in findings}
     assert kinds["lib/python3.11/os.py"] == "changed"
     assert kinds["bin/pydoc3"] == "lost"
-    assert kinds["share/note.txt"] == "added"
+    assert kinds["bin/mine"] == "added"
     # the store is not the environment: another build is as the lock says
     real("build", "--prefix", str(project / "other"))
     assert "file by file" in real("verify", str(project / "other")).stdout
