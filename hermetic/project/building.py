@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,13 @@ def fitting_lock(
 ) -> Lock:
     """Give the lock of what is declared now, made or mended first unless ``locked`` forbids it."""
     findings = findings_of(declaration.spec, declaration.lock_path)
-    lacking = not findings and current_platform() not in read_lock(declaration.lock_path).platforms
-    if not findings and not (lacking and not declaration.spec.platforms):
-        return read_lock(declaration.lock_path)
+    if not findings:
+        lock = read_lock(declaration.lock_path)
+        if declaration.spec.platforms or current_platform() in lock.platforms:
+            return lock
+        # no platform is declared, and the lock was made on another one: this machine's joins it
+        platforms = (*lock.platforms, current_platform())
+        declaration = replace(declaration, spec=replace(declaration.spec, platforms=platforms))
     if locked:
         what = "; ".join(finding.message for finding in findings) or f"it has no {current_platform()}"
         raise DriftError(
