@@ -235,11 +235,15 @@ def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> Mat
 
 
 def package_of(record: RepoDataRecord, channel: str) -> CondaPackage:
-    """Turn a record into a locked package: what repodata says, the channel's name, and nothing of this machine.
+    """Turn a solver's record into a locked package (see ``package_from``)."""
+    return package_from(json.loads(record.to_json()), channel)
+
+
+def package_from(stated: Mapping[str, Any], channel: str) -> CondaPackage:
+    """Give what repodata states as a locked package, under the channel's name, with nothing of this machine.
 
     Raises IntegrityError for a record without sha256.
     """
-    stated: dict[str, Any] = json.loads(record.to_json())
     if not stated.get("sha256"):
         raise IntegrityError(
             f"the channel gives no sha256 for {stated['fn']}",

@@ -17,17 +17,19 @@ class Ran:
     said: str
 
 
-async def run(command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None) -> Ran:
-    """Run a program to its end, without input. It is killed when nobody waits any more.
+async def run(
+    command: Sequence[str], environment: Mapping[str, str], *, cwd: Path | None = None, text: str = ""
+) -> Ran:
+    """Run a program to its end, with ``text`` as its input. It is killed when nobody waits any more.
 
     Raises OSError if it cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=dict(environment), stdin=asyncio.subprocess.DEVNULL,
+        *command, cwd=cwd, env=dict(environment), stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        output, said = await process.communicate()
+        output, said = await process.communicate(text.encode())
     except BaseException:
         if process.returncode is None:
             process.kill()
