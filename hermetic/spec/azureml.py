@@ -142,6 +142,8 @@ def _parse(text: str, path: Path) -> Mapping[str, Any]:
         raise SpecError(
             f"malformed JSON: {error.msg}", place=Place(str(path), error.lineno), remedy="mend this line"
         ) from None
+    except SpecError:  # a ValueError too
+        raise
     except (RecursionError, ValueError):
         raise SpecError("malformed JSON", place=Place(str(path)), remedy=_REMEDY) from None
     if not isinstance(document, dict):

@@ -24,7 +24,7 @@ from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequireme
 from hermetic.spec.pep508 import Origin, local_path, path_prefix, pip_requirement
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.selectors import comment_selector, key_selector
-from hermetic.spec.text import read_text
+from hermetic.spec.text import quoted, read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 from hermetic.spec.yaml_nodes import Items, Node, Scalar, Table, read_yaml
 
@@ -93,7 +93,7 @@ class _Reader:
             if name not in _KEYS:
                 close = get_close_matches(name, _KEYS, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(_KEYS)}"
-                raise self.error(f"unknown key {name[:60]!r}", key, hint)
+                raise self.error(f"unknown key {quoted(name)}", key, hint)
         if not {"dependencies", "channels"} & set(root.entries):
             raise self.error("neither dependencies: nor channels: stand here", root, remedy)
         values = {name: value for name, (_, value) in root.entries.items()}
@@ -152,7 +152,7 @@ class _Reader:
                 raise self.error(f"{what} is empty", node, "remove the '-', or write a requirement after it")
             if node.kind != "str":
                 raise self.error(
-                    f"{what} {node.text!r} is read as {node.kind} by YAML", node, "put it in quotation marks"
+                    f"{what} {quoted(node.text)} is read as {node.kind} by YAML", node, "put it in quotation marks"
                 )
             self.requirement(node, _both(platforms, self.selected(node)), pip=pip)
         elif isinstance(node, Table):
@@ -168,7 +168,7 @@ class _Reader:
                         self.dependency(child, limit, pip=True)
                 else:
                     raise self.error(
-                        f"unknown key {name[:60]!r} in {'pip' if pip else 'dependencies'}", key,
+                        f"unknown key {quoted(name)} in {'pip' if pip else 'dependencies'}", key,
                         "write a requirement, '- pip:' with a list below, or '- sel(linux): requirement'",
                     )  # fmt: skip
         else:
@@ -230,7 +230,7 @@ class _Reader:
         found = []
         for name, (key, value) in node.entries.items():
             if not _VARIABLE.match(name):
-                raise self.error(f"{name[:60]!r} is no variable's name", key, "use letters, digits and _")
+                raise self.error(f"{quoted(name)} is no variable's name", key, "use letters, digits and _")
             if not isinstance(value, Scalar) or value.kind == "null":
                 raise self.error(f"the variable {name} has no text", value, f'write {name}: "value"')
             if "\n" in value.text or "\0" in value.text:
@@ -245,7 +245,7 @@ class _Reader:
             return MAIN
         text = self.word(node, "category")
         if not _CATEGORY.match(text):
-            raise self.error(f"{text[:60]!r} is no category", node, "use one word, such as main, dev or test")
+            raise self.error(f"{quoted(text)} is no category", node, "use one word, such as main, dev or test")
         return text
 
     def repositories(self, values: dict[str, Node], requirements: Requirements) -> PipOptions:

@@ -14,7 +14,7 @@ from hermetic.platforms import NOARCH, PLATFORMS, check_platform
 from hermetic.spec.model import Spec
 from hermetic.spec.pep508 import Origin, path_prefix
 from hermetic.spec.requirements_txt import read_lines
-from hermetic.spec.text import read_text
+from hermetic.spec.text import quoted, read_text
 from hermetic.spec.urls import clean_url, is_url
 
 MARKER = "@EXPLICIT"
@@ -106,7 +106,7 @@ def _archive(line: str, place: Place) -> tuple[str, str, str]:
     subdir = parent.rpartition("/")[2]
     if subdir != NOARCH and subdir not in PLATFORMS:
         raise SpecError(
-            f"the archive's folder {subdir[:60]!r} is no platform of hermetic's",
+            f"the archive's folder {quoted(subdir)} is no platform of hermetic's",
             place=place,
             remedy=f"known: {NOARCH}, {', '.join(PLATFORMS)}",
         )

@@ -19,6 +19,7 @@ from hermetic.spec.load import LoadedSpec, load, merge
 from hermetic.spec.model import CondaRequirement, Spec
 from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import Requirements, read_lines
+from hermetic.spec.text import quoted
 from hermetic.spec.toml_file import TomlFile, read_toml
 
 FILE_NAME = "hermetic.toml"
@@ -91,7 +92,7 @@ def read_manifest(file: TomlFile) -> Manifest:
     for key in file.table("environments"):
         if not _NAME.match(key):
             raise file.error(
-                f"{key[:60]!r} is no name of an environment",
+                f"{quoted(key)} is no name of an environment",
                 "use letters, digits, '-', '_' and '.'",
                 "environments",
                 key,
@@ -108,7 +109,7 @@ def read_manifest(file: TomlFile) -> Manifest:
     for channel, address in channels.items():
         if not address.strip() or "::" in channel or any(c.isspace() for c in channel):
             raise file.error(
-                f"the channel {channel[:60]!r} needs a name and an address",
+                f"the channel {quoted(channel)} needs a name and an address",
                 'write name = "./folder"',
                 "channels",
                 channel,
@@ -129,6 +130,10 @@ def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequ
     }
     inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,), (), places)
     found = inline
+    for text, path in zip(manifest.file.texts_at(*keys, "from"), declared.files, strict=True):
+        if not path.exists():
+            place = manifest.file.item_place(text, *keys, "from")
+            raise SpecError(f"there is no {quoted(text)}", place=place, remedy="correct the path: it starts from here")
     if declared.files:
         extras, groups, categories = (manifest.file.texts_at(*keys, key) for key in ("extras", "groups", "categories"))
         from_files = load(declared.files, extras=extras, groups=groups, categories=categories, root=manifest.root)
@@ -175,7 +180,7 @@ def _inline(file: TomlFile, name: str) -> Spec:
     for item, value in variables.items():
         if not _VARIABLE.match(item) or "\n" in value or "\0" in value:
             raise file.error(
-                f"{item[:60]!r} is no variable of one line", "use letters, digits and _", *keys, "variables", item
+                f"{quoted(item)} is no variable of one line", "use letters, digits and _", *keys, "variables", item
             )
     requirements = _pip(file, keys)
     spec = Spec(
@@ -225,7 +230,7 @@ def _pip(file: TomlFile, keys: tuple[str, ...]) -> Requirements:
     for item in file.texts_at(*keys, "wheels"):
         if not item.split("#", maxsplit=1)[0].endswith(".whl"):
             raise SpecError(
-                f"{item[:120]!r} is no wheel",
+                f"{quoted(item)} is no wheel",
                 place=file.item_place(item, *keys, "wheels"),
                 remedy="name a .whl file, relative to this file",
             )

@@ -19,6 +19,7 @@ from hermetic.spec.matchspec import canonical_match
 from hermetic.spec.model import PipRequirement
 from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import read_lines
+from hermetic.spec.text import quoted
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def remove_requirements(
             close = get_close_matches(wanted, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it declares: {', '.join(known) or 'none'}"
             side = "pip" if pip else "conda"
-            raise UsageError(f"{name!r} is no {side} requirement of this file", place=target.place, remedy=hint)
+            raise UsageError(f"{quoted(name)} is no {side} requirement of this file", place=target.place, remedy=hint)
         body = _remove(body, target, wanted)
     return restore(body)
 
@@ -118,7 +119,7 @@ def pip_name(text: str) -> str:
 def _understood(text: str) -> PipRequirement:
     found = read_lines(iter([(text, Origin())]), Path(), Path()).pip
     if len(found) != 1:
-        raise SpecError(f"{text!r} is no pip requirement", remedy="write name>=1, name @ URL or -e ./path")
+        raise SpecError(f"{quoted(text)} is no pip requirement", remedy="write name>=1, name @ URL or -e ./path")
     return found[0]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, CondaRequirement
+from hermetic.spec.text import quoted
 from hermetic.spec.urls import clean_url, is_url
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
@@ -32,6 +33,7 @@ _BRACKET_VERSION = re.compile(r"version\s*=\s*(?:'[^']*'|\"[^\"]*\")")
 _RELATION = re.compile(r"(>=|<=|>|<|!=|~=|==)\s*([^,|()\s=<>!~\[\]\"']+)")
 _TERM = re.compile(r"([<>=!]+)[ \t]*([0-9a-z.*]+)")
 _CHANNEL = re.compile(r"(?P<channel>[^\[\]'\" ]+?)::(?P<rest>.*)\Z", re.DOTALL)
+_CHANNEL_NAME = re.compile(r"(?:[A-Za-z]:[\\/])?[A-Za-z0-9_][A-Za-z0-9_.+~/\\-]*\Z")
 _SUBDIR = re.compile(r"(?:noarch|[a-z0-9]+-[a-z0-9_]+)\Z")
 _ARCHIVES = (".conda", ".tar.bz2")
 _BUILD = re.compile(r"[A-Za-z0-9_.+*]+\Z|\^.*\$\Z")
@@ -64,11 +66,11 @@ def canonical_match(
     else:
         fields = _by_rattler(rest, text, place)
         if subdir and fields.setdefault("subdir", subdir) != subdir:
-            raise SpecError(f"{text!r} names two subdirs", place=place, remedy="keep one")
+            raise SpecError(f"{quoted(text)} names two subdirs", place=place, remedy="keep one")
         inner = fields.pop("channel", "")
         if inner and inner != "*":
             if channel:
-                raise SpecError(f"{text!r} names two channels", place=place, remedy="keep one")
+                raise SpecError(f"{quoted(text)} names two channels", place=place, remedy="keep one")
             channel = channel_name(inner, place)
         name, match = fields["name"], _render(fields)
     return CondaRequirement(name, match, channel, platforms, category, place)
@@ -79,6 +81,9 @@ def channel_name(text: str, place: Place | None = None) -> str:
     text = text.strip()
     if is_url(text):
         return clean_url(text, place, fragment=False).rstrip("/")
+    if not text.startswith((".", "/", "~", "${")) and not _CHANNEL_NAME.match(text):
+        remedy = "write its name, its URL (https://host/channel) or a path that begins with ./"
+        raise SpecError(f"{quoted(text)} is no channel", place=place, remedy=remedy)
     return text.rstrip("/") or text
 
 
@@ -105,7 +110,7 @@ def _plain(text: str) -> tuple[str, str] | None:
     if not found or (found["space"] and not found["terms"]):
         return None
     name = found["name"].lower()
-    terms = []
+    terms: list[str] = []
     for operator, version in _TERM.findall(found["terms"]):
         star = version.endswith(".*")
         if star and operator == "==" and terms:
@@ -134,7 +139,7 @@ def _by_rattler(text: str, whole: str, place: Place | None) -> dict[str, str]:
         canonical = spec.to_canonical_string()
     except Exception as error:  # noqa: BLE001 - py-rattler's errors have no common base of their own
         raise SpecError(
-            f"{_shown(whole)} is no conda requirement: {_reason(error)}", place=place, remedy=_hint(text)
+            f"{quoted(whole)} is no conda requirement: {_reason(error)}", place=place, remedy=_hint(text)
         ) from None
     return _fields(canonical, whole, place)
 
@@ -145,16 +150,16 @@ def _relation(found: re.Match[str], whole: str, place: Place | None) -> str:
     if "*" not in version and (operator != "~=" or re.search(r"[._]", version)):
         return operator + version
     if operator == "~=":
-        raise SpecError(f"{_shown(whole)}: ~= compares numbers with a dot", place=place, remedy="write ~=1.2 or 1.*")
+        raise SpecError(f"{quoted(whole)}: ~= compares numbers with a dot", place=place, remedy="write ~=1.2 or 1.*")
     stem = re.sub(r"\.?\*\Z", "", version)
     if operator == "==":
         if re.search(r"[,|]", found.string[: found.start()]):
             # conda ignores this star, with a warning; where == stands first it does not
-            raise SpecError(f"{_shown(whole)}: a star behind ==", place=place, remedy=f"write {stem}.* or =={stem}")
+            raise SpecError(f"{quoted(whole)}: a star behind ==", place=place, remedy=f"write {stem}.* or =={stem}")
         return f"={stem}.*" if stem else "=*"
     if not version.endswith(".*"):
         remedy = f"write {operator}{stem}{'.*' if operator == '!=' else ''}"
-        raise SpecError(f"{_shown(whole)}: a star behind {operator}", place=place, remedy=remedy)
+        raise SpecError(f"{quoted(whole)}: a star behind {operator}", place=place, remedy=remedy)
     return operator + (version if operator == "!=" else stem)
 
 
@@ -165,13 +170,13 @@ def _fields(canonical: str, whole: str, place: Place | None) -> dict[str, str]:
     while inside:
         found = _FIELD.match(inside)
         if not found or found.end() == 0:
-            raise SpecError(f"{_shown(whole)} is too unusual a MatchSpec", place=place, remedy=_REMEDY)
+            raise SpecError(f"{quoted(whole)} is too unusual a MatchSpec", place=place, remedy=_REMEDY)
         value = found[2]
         fields[found[1]] = value[1:-1] if value[:1] in {'"', "'"} else value
         inside = inside[found.end() :]
     if build := fields.get("build", ""):
         if not _BUILD.match(build):
-            raise SpecError(f"{_shown(whole)}: {build!r} is no build string", place=place, remedy=_hint(whole))
+            raise SpecError(f"{quoted(whole)}: {quoted(build)} is no build string", place=place, remedy=_hint(whole))
         if set(build) == {"*"}:
             del fields["build"]
     if "version" in fields:
@@ -211,7 +216,7 @@ def _from_url(text: str, place: Place | None, platforms: tuple[str, ...], catego
             place=place,
             remedy="end it in name-version-build.conda",
         ) from None
-    fields = _fields(canonical, "the URL", place)
+    fields = _fields(canonical, text, place)
     return CondaRequirement(fields["name"], _render(fields), "", platforms, category, place)
 
 
@@ -250,13 +255,9 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def _shown(text: str) -> str:
-    return "this" if "://" in text else repr(text[:120])
-
-
 def _reason(error: Any) -> str:
     first = str(error).strip().splitlines()
-    return first[0][:200] if first and "://" not in first[0] else "it cannot be read"
+    return first[0][:200] if first and "@" not in first[0] and "//" not in first[0] else "it cannot be read"
 
 
 def _hint(text: str) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, PipRequirement
+from hermetic.spec.text import quoted
 from hermetic.spec.urls import clean_url, is_url
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
@@ -34,6 +35,7 @@ _PLAIN = re.compile(
 _TERM = re.compile(r"([<>=!~]+)[ \t]*([0-9abrc.*]+)")
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+[A-Za-z0-9.+-]+:")
 _SCP = re.compile(r"(git|hg)\+ssh://([^/:]+@)?([^/:]+):(?!\d+/)(.+)", re.DOTALL)
+_NEARLY_URL = re.compile(r"(?!file:)(?:[A-Za-z][A-Za-z0-9+.-]+:|(?:git|hg|svn|bzr)\+|https?\b|ssh\b)", re.IGNORECASE)
 _NAMED_URL = re.compile(
     r"(?P<head>[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?)[ \t]*@[ \t]*(?P<url>.+)\Z", re.DOTALL
 )
@@ -97,7 +99,7 @@ def pip_requirement(
         requirement = _by_packaging(text, origin.place)
     if editable and not requirement.url:
         raise SpecError(
-            f"{text[:120]!r} cannot be editable: it is neither a path nor a VCS URL",
+            f"{quoted(text)} cannot be editable: it is neither a path nor a VCS URL",
             place=origin.place,
             remedy="write -e ./path or -e git+https://host/repository",
         )
@@ -120,7 +122,7 @@ def check_hash(text: str, place: Place | None) -> str:
     length = _DIGEST.get(algorithm)
     if not colon or not length or not re.fullmatch(rf"[0-9a-f]{{{length}}}", digest):
         raise SpecError(
-            f"{text[:80]!r} is no digest that pip accepts",
+            f"{quoted(text)} is no digest that pip accepts",
             place=place,
             remedy="write sha256: and its 64 hex digits (pip hash FILE prints them)",
         )
@@ -135,7 +137,7 @@ def _by_packaging(text: str, place: Place | None) -> PipRequirement:
     except InvalidRequirement as error:
         lines = str(error).splitlines()
         raise SpecError(
-            f"{text[:120]!r} is no pip requirement: {lines[0] if lines else 'it cannot be read'}",
+            f"{quoted(text)} is no pip requirement: {lines[0] if lines else 'it cannot be read'}",
             place=place,
             remedy=_hint(text),
         ) from None
@@ -160,9 +162,9 @@ def _specifier(text: str, specifiers: object, place: Place | None) -> str:
             try:
                 version = str(Version(version.removesuffix(".*"))) + star
             except InvalidVersion:
-                raise SpecError(f"{text[:120]!r}: {version!r} is no version", place=place, remedy=REMEDY) from None
+                raise SpecError(f"{quoted(text)}: {version!r} is no version", place=place, remedy=REMEDY) from None
         elif not version:
-            raise SpecError(f"{text[:120]!r} is no pip requirement: === needs a version", place=place, remedy=REMEDY)
+            raise SpecError(f"{quoted(text)} is no pip requirement: === needs a version", place=place, remedy=REMEDY)
         terms.add(term.operator + version)
     return ",".join(sorted(terms))
 
@@ -171,7 +173,7 @@ def _named_url(head: str, url: str, text: str, origin: Origin) -> PipRequirement
     name, bracket, rest = head.partition("[")
     extras = rest.rstrip().removesuffix("]").split(",") if bracket else []
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name.strip()):
-        raise SpecError(f"{text[:40]!r}... has no valid name", place=origin.place, remedy=REMEDY)
+        raise SpecError(f"{quoted(text)} has no valid name", place=origin.place, remedy=REMEDY)
     return _direct(normal_name(name.strip()), tuple(extras), url, origin)
 
 
@@ -187,7 +189,7 @@ def _direct(name: str, extras: tuple[str, ...], text: str, origin: Origin) -> Pi
         target = local_path(target, origin)
     if fragment_name and name and normal_name(fragment_name) != name:
         raise SpecError(
-            f"the requirement is called {name}, its URL's #egg= {fragment_name}",
+            f"the requirement is called {name}, its URL says #egg= {quoted(fragment_name)}",
             place=origin.place,
             remedy="remove #egg=",
         )
@@ -234,7 +236,7 @@ def _split_fragment(target: str, place: Place | None) -> tuple[str, str, tuple[s
             kept.append(f"subdirectory={posixpath.normpath(value)}")
         elif key not in {"md5", "sha1", "sha224"}:
             raise SpecError(
-                f"the URL's #{key[:40]} means nothing to pip",
+                f"the URL's #{quoted(key)[1:-1]} means nothing to pip",
                 place=place,
                 remedy="use #egg=, #subdirectory= or #sha256=",
             )
@@ -271,6 +273,8 @@ def local_path(text: str, origin: Origin) -> str:
     """
     path, hash_sign, fragment = text.partition("#")
     tail = hash_sign + fragment
+    if _NEARLY_URL.match(path):
+        raise SpecError("malformed URL", place=origin.place, remedy="write it as https://host/path")
     if path.lower().startswith("file:"):
         path = unquote(re.sub(r"\A(?i:file):(//(localhost)?(?=/))?", "", path.partition("?")[0]))
         path = re.sub(r"\A/(?=[A-Za-z]:/)", "", path)

@@ -18,6 +18,7 @@ from hermetic.platforms import check_platform
 from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequirement, Spec
 from hermetic.spec.pep508 import Origin, normal_name, pip_requirement
+from hermetic.spec.text import quoted
 from hermetic.spec.toml_file import TomlFile, read_toml
 from hermetic.spec.urls import clean_url, is_url
 
@@ -107,7 +108,7 @@ class _Reader:
         found = pip_requirement(text, origin)
         if not found.name:
             raise SpecError(
-                f"{text[:120]!r} has no name", place=origin.place, remedy="write it as PEP 508 does: name @ URL"
+                f"{quoted(text)} has no name", place=origin.place, remedy="write it as PEP 508 does: name @ URL"
             )
         return found
 
@@ -173,7 +174,7 @@ class _Reader:
         for key in self.file.table(*keys):
             name = normal_name(key)
             if name in found:
-                raise self.file.error(f"{found[name]!r} and {key!r} are one name", "merge them", *keys, key)
+                raise self.file.error(f"{quoted(found[name])} and {quoted(key)} are one name", "merge them", *keys, key)
             found[name] = key
         return found
 
@@ -181,7 +182,7 @@ class _Reader:
         names = sorted(known)
         close = get_close_matches(normal_name(name), names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names) or 'none'}"
-        raise self.file.error(f"no {what} {name!r}", hint, *keys)
+        raise self.file.error(f"no {what} {quoted(name)}", hint, *keys)
 
     def python(self) -> list[CondaRequirement]:
         """Give ``requires-python`` as a conda requirement."""
@@ -195,7 +196,7 @@ class _Reader:
         try:
             specifiers = SpecifierSet(text)
         except InvalidSpecifier:
-            raise self.file.error(f"{text[:80]!r} is no version specifier (PEP 440)", remedy, *keys) from None
+            raise self.file.error(f"{quoted(text)} is no version specifier (PEP 440)", remedy, *keys) from None
         if any(item.operator == "===" for item in specifiers):
             raise self.file.error("=== has no meaning for conda", remedy, *keys)
         return [canonical_match(f"python {','.join(sorted(map(str, specifiers)))}", self.file.place(*keys))]
@@ -228,7 +229,7 @@ class _Reader:
             elif isinstance(value, str):
                 text = f"{name} {value}".strip()
             else:
-                raise self.file.error(f"{name[:60]!r} has no version", f'write {name} = ">=1.2"', *keys, name)
+                raise self.file.error(f"{quoted(name)} has no version", f'write {name} = ">=1.2"', *keys, name)
             found.append(canonical_match(text, self.file.place(*keys, name)))
         conda = {item.name for item in found}
         constraints += [replace(item, extras=()) for item in pip if item.name in conda and item.specifier]

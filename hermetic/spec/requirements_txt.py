@@ -16,7 +16,7 @@ from pathlib import Path
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import PipOptions, PipRequirement
 from hermetic.spec.pep508 import Origin, local_path, normal_name, path_prefix, pip_requirement
-from hermetic.spec.text import read_text
+from hermetic.spec.text import quoted, read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 
 _COMMENT = re.compile(r"(?:^|\s)#")
@@ -105,7 +105,9 @@ class _Reader:
         if len(above) > _MAX_DEPTH:
             raise SpecError("too many files include each other", place=by, remedy="put them into one file")
         if by and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise SpecError(f"there is no file {path}", place=by, remedy="paths after -r and -c start at this file")
+            raise SpecError(
+                f"there is no file {quoted(str(path))}", place=by, remedy="paths after -r and -c start at this file"
+            )
         text = read_text(path)
         self.found.files.append(path)
         prefix = path_prefix(path, self.root)
@@ -131,8 +133,8 @@ class _Reader:
     def options(self, line: str, place: Place | None) -> Iterator[tuple[str, str]]:
         if line.startswith(("-e", "--editable")):  # its value may hold spaces and markers
             text = re.sub(r"\A(--editable|-e)[\s=]*", "", line)
-            quoted = re.fullmatch(r"""(['"])(.*)\1""", text.strip())
-            yield "--editable", quoted[2] if quoted else text.strip()
+            inside = re.fullmatch(r"""(['"])(.*)\1""", text.strip())
+            yield "--editable", inside[2] if inside else text.strip()
             return
         try:
             words = shlex.split(line)
@@ -149,9 +151,9 @@ class _Reader:
                 continue
             if option not in _WITH_VALUE:
                 raise SpecError(
-                    f"{option[:60]!r} has no place in a spec"
+                    f"{quoted(option)} has no place in a spec"
                     if option.startswith("-")
-                    else f"unexpected {word[:60]!r}",
+                    else f"unexpected {quoted(word)}",
                     place=place,
                     remedy="a spec says what to install; remove what says how",
                 )
@@ -252,7 +254,7 @@ class _Reader:
             option, equals, value = words.pop(0).partition("=")
             if option != "--hash":
                 raise SpecError(
-                    f"{option[:60]!r} after a requirement has no place in a spec",
+                    f"{quoted(option)} after a requirement has no place in a spec",
                     place=place,
                     remedy="only --hash=sha256:... stands there",
                 )

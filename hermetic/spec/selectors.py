@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from hermetic.errors import Place, SpecError
 from hermetic.platforms import PLATFORMS
+from hermetic.spec.text import quoted
 
 _COMMENT = re.compile(r"\s#.*?\[([^\[\]]+)\][^()\[\]]*\Z")
 _DIRECT = re.compile(r"\s#\s*\[[^\[\]]+\]\s*\Z")
@@ -61,7 +62,7 @@ def key_selector(key: str, place: Place) -> frozenset[str] | None:
     words = _tokens(found[1])
     if not words or not _well_formed(words):
         raise SpecError(
-            f"{key!r} selects nothing", place=place, remedy="write sel(linux), sel(osx), sel(unix) or sel(win)"
+            f"{quoted(key)} selects nothing", place=place, remedy="write sel(linux), sel(osx), sel(unix) or sel(win)"
         )
     return _evaluate(words, place)
 
@@ -131,7 +132,7 @@ def _evaluate(words: list[str], place: Place) -> frozenset[str]:
         if word not in _WORDS:
             close = get_close_matches(word, _WORDS, n=1)
             known = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(_WORDS)}"
-            raise SpecError(f"unknown platform selector {word[:60]!r}", place=place, remedy=known)
+            raise SpecError(f"unknown platform selector {quoted(word)}", place=place, remedy=known)
         return _WORDS[word]
 
     return either()

@@ -13,7 +13,7 @@ from hermetic.errors import UsageError
 from hermetic.platforms import PLATFORMS, Accelerator
 from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequirement, Spec
 
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+<>=-]*\Z")
+_SAFE = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+<>=-]|::(?=[A-Za-z0-9_]))*\Z")
 _AMBIGUOUS = re.compile(
     r"(?i)(?:y|n|yes|no|on|off|true|false|null|~|[-+.0-9][0-9_.eE:+-]*|0x[0-9a-f_]+|0b[01_]+|0o?[0-7_]+)\Z"
 )
@@ -51,7 +51,7 @@ def environment_yml(spec: Spec, name: str = "", *, lossy: bool = False) -> str:
         lines += ["pip-constraints:"]
         lines += [f"  - {yaml_scalar(item.text)}{selector_comment(item.platforms)}" for item in spec.constraints]
     if spec.variables:
-        lines += ["variables:", *(f"  {name}: {yaml_quoted(value)}" for name, value in spec.variables)]
+        lines += ["variables:", *(f"  {yaml_scalar(name)}: {yaml_quoted(value)}" for name, value in spec.variables)]
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,8 @@ from hermetic.errors import MachineError, Place, SpecError
 MAX_BYTES = 8 << 20
 """No spec that people write is larger; a larger file is something else."""
 
+_SHOWN = 80
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -69,3 +71,10 @@ def decode(data: bytes, file: str) -> str:
             remedy="remove it; is this a text file?",
         )
     return text
+
+
+def quoted(text: str) -> str:
+    """Give a piece of the user's text for a message: short, and not at all if it may hold a URL's password."""
+    if "@" in text or "//" in text:
+        return "this text"
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hermetic.errors import Place, SpecError
-from hermetic.spec.text import read_text
+from hermetic.spec.text import quoted, read_text
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)\Z")
 _HEADER = re.compile(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?\Z")
@@ -66,7 +66,7 @@ class TomlFile:
                 close = get_close_matches(name, names, n=1)
                 where = f" in [{'.'.join(keys)}]" if keys else ""
                 hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(names)}"
-                raise self.error(f"unknown key {name[:60]!r}{where}", hint, *keys, name)
+                raise self.error(f"unknown key {quoted(name)}{where}", hint, *keys, name)
 
     def table(self, *keys: str) -> Mapping[str, Any]:
         """Give the table at ``keys``, empty if there is none. Raises SpecError if something else stands there."""
@@ -131,11 +131,11 @@ def key_lines(text: str) -> dict[Keys, int]:
     depth = 0
     originals = text.split("\n")
     for number, (line, original) in enumerate(zip(blank.split("\n"), originals, strict=True), 1):
-        if not depth and (header := _HEADER.match(original)) and "=" not in line.partition("]")[0]:
+        if not depth and line.lstrip().startswith("[") and (header := _HEADER.match(original)):
             table = _keys(header[1])
             _note(found, table, number)
             continue
-        if not depth and (key := _KEY.match(original)):
+        if not depth and _KEY.match(line) and (key := _KEY.match(original)):
             _note(found, (*table, *_keys(key[1])), number)
             inline = re.finditer(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line[key.end() :])
             for item in inline:

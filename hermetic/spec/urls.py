@@ -12,6 +12,8 @@ import re
 from hermetic.errors import Place, SpecError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# A second scheme, or a user and password in the path: a slip of the hand that would let a secret through.
+_GARBLED = re.compile(r"://|/[^/@?#]*:[^/@?#]*@")
 _BARE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _VARIABLES = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+\Z")
 # The token that conda channels carry in their path (as conda's own split_anaconda_token knows it).
@@ -30,7 +32,7 @@ def clean_url(url: str, place: Place | None = None, *, fragment: bool = True) ->
     repeat it, because it may hold a secret.
     """
     match = _SCHEME.match(url)
-    if not match or any(c.isspace() for c in url):
+    if not match or any(c.isspace() for c in url) or _GARBLED.search(url, match.end()):
         raise SpecError("malformed URL", place=place, remedy="write it as https://host/path")
     scheme = match[0].lower()
     rest, hash_sign, anchor = url[match.end() :].partition("#")

@@ -8,6 +8,7 @@ are rewritten by ruamel.yaml.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 
 from hermetic.errors import Place, SpecError
@@ -54,9 +55,11 @@ def yaml_add(text: str, file: str, new: str, *, pip: bool) -> str:
         return _add_pip(text, file, new)
     key = root.entries["dependencies"][0] if "dependencies" in root.entries else None
     if key:
-        value = root.entries["dependencies"][1]
-        if isinstance(value, Items):  # dependencies: []
-            lines[key.line - 1] = lines[key.line - 1][: key.end_column] + ":"
+        head, tail = lines[key.line - 1][: key.end_column], lines[key.line - 1][key.end_column :]
+        emptied = re.match(r"\s*:\s*(?:\[\s*\]|~|null)?(\s*|\s+#.*)\Z", tail, re.IGNORECASE)
+        if not emptied:
+            return _by_ruamel(text, lambda found: found.append(new), pip=False)
+        lines[key.line - 1] = f"{head}:{emptied[1]}"
         lines.insert(key.line, f"  - {yaml_scalar(new)}")
         return "\n".join(lines)
     return f"{text.rstrip(chr(10))}\ndependencies:\n  - {yaml_scalar(new)}\n".lstrip("\n")

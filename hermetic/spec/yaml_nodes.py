@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hermetic.errors import Place, SpecError
+from hermetic.spec.text import quoted
 
 _MAX_DEPTH = 16
 _MAX_NODES = 200_000
@@ -58,7 +59,8 @@ def read_yaml(text: str, file: str) -> Node | None:
     try:
         return _Builder(file, yaml).build(yaml.parse(text, Loader=loader))
     except yaml.MarkedYAMLError as error:
-        unfinished = error.problem == "could not find expected ':'"  # then the problem is found a line too late
+        # What was begun and not ended is noticed too late: the place to look at is where it begins.
+        unfinished = error.problem in {"could not find expected ':'", "found unexpected end of stream"}
         mark = (error.context_mark if unfinished else None) or error.problem_mark or error.context_mark
         raise SpecError(
             f"malformed YAML: {_explain(error.problem or error.context or 'it cannot be read', text, mark)}",
@@ -82,6 +84,8 @@ def _explain(problem: str, text: str, mark: Any) -> str:
         return "a tab indents this line; YAML indents with spaces"
     if problem == "could not find expected ':'":
         return "this line is neither a list entry ('- ...') nor 'key: value'"
+    if problem == "found unexpected end of stream":
+        return "a quotation mark on this line is never closed"
     return problem
 
 
@@ -140,11 +144,11 @@ class _Builder:
             node = Table(line, column, end.line + 1, end.column, bool(event.flow_style))
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise self.error(f"*{event.anchor[:60]} refers to nothing", line, "define it before, with &")
+                raise self.error(f"*{quoted(event.anchor)[1:-1]} refers to nothing", line, "define it before, with &")
             found = self.anchors[event.anchor]
             if not isinstance(found, Scalar):
                 raise self.error(
-                    f"*{event.anchor[:60]} repeats a list or a mapping",
+                    f"*{quoted(event.anchor)[1:-1]} repeats a list or a mapping",
                     line,
                     "write it out: hermetic takes anchors of scalars",
                 )
@@ -175,7 +179,7 @@ class _Builder:
             if node.text in parent.entries:
                 first = parent.entries[node.text][0].line
                 raise self.error(
-                    f"the key {node.text[:60]!r} stands twice, first in line {first}", node.line, "merge the two"
+                    f"the key {quoted(node.text)} stands twice, first in line {first}", node.line, "merge the two"
                 )
             keys[-1] = node
             return

@@ -206,7 +206,7 @@ TOO_LONG = "dependencies: [" + "a, " * 250_000 + "a]\n"
         ("channels: [a]\nchannels: [b]\n", 2, "'channels' stands twice, first in line 1", "merge"),
         ("dependencies:\n\t- a\n", 2, "a tab indents this line", "indentation"),
         ("dependencies:\n  - a\n b: c\n", 3, "malformed YAML", "indentation"),
-        ("dependencies:\n  - 'a\n", 3, "malformed YAML", "quotation marks"),
+        ("dependencies:\n  - 'a\n", 2, "malformed YAML", "quotation marks"),
         ("dependencies:\n  - a\n  b\n", 3, "neither a list entry", "indentation"),
         ("dependencies: [a]\n---\ndependencies: [b]\n", 2, "a second YAML document", "one document"),
         ("dependencies: [*x]\n", 1, "*x refers to nothing", "define it"),

@@ -1,0 +1,189 @@
+"""hermetic.toml: a project's environments by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hermetic.errors import HermeticError, Place, UsageError
+from hermetic.platforms import Accelerator
+from hermetic.spec.manifest import Manifest, find_manifest, load_environment, load_manifest
+from hermetic.spec.model import CondaRequirement
+
+WHOLE = """\
+[project]
+name = "demo"
+
+[channels]
+demo = "./channel"
+
+[environments.default]
+from = ["envs/environment.yml", "pyproject.toml"]
+channels = ["demo", "nodefaults"]
+dependencies = [
+  "python=3.11",
+  "bioconda::samtools",
+]
+pip = ["requests>=2", "--extra-index-url https://example.org/simple", "-e ./lib"]
+wheels = ["dist/mine-1.0-py3-none-any.whl"]
+platforms = ["linux-64", "osx-arm64"]
+accelerator = "cuda-12.4"
+system = { glibc = "2.35" }
+variables = { OMP_NUM_THREADS = "1" }
+base = "example.org/base:1"
+source-builds = ["Some_sdist"]
+extras = ["gpu"]
+groups = ["test"]
+
+[environments.small]
+dependencies = ["python"]
+lock = "small.lock.json"
+"""
+
+
+def write(folder: Path, text: str) -> Manifest:
+    (folder / "hermetic.toml").write_text(text)
+    return load_manifest(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "environment.yml").write_text(
+        "name: other\nchannels: [conda-forge]\nplatforms: [win-64]\n"
+        "dependencies: [numpy, {pip: [-e .]}]\nvariables: {A: b}\n"
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\ndependencies = []\noptional-dependencies = {gpu = ["cupy"]}\n'
+        '[dependency-groups]\ntest = ["pytest"]\n'
+    )
+    return tmp_path
+
+
+def test_a_whole_manifest(project: Path) -> None:
+    manifest = write(project, WHOLE)
+    assert (manifest.name, manifest.root, dict(manifest.channels)) == ("demo", project, {"demo": "./channel"})
+    assert list(manifest.environments) == ["default", "small"]
+    assert manifest.environment("default").lock == project / "lockfiles" / "default.lock.json"
+    assert manifest.environment("small").lock == project / "small.lock.json"
+    found = load_environment(manifest)
+    spec = found.spec
+    assert found.name == "default"
+    assert found.files == tuple(project / name for name in ("hermetic.toml", "envs/environment.yml", "pyproject.toml"))
+    assert spec.channels == ("demo", "conda-forge")
+    assert {item.text for item in spec.conda} == {"python 3.11.*", "bioconda::samtools", "numpy"}
+    assert {item.text for item in spec.pip} == {
+        "requests>=2", "./lib", "./envs", "mine @ ./dist/mine-1.0-py3-none-any.whl", "cupy", "pytest",
+    }  # fmt: skip
+    assert spec.options.extra_indexes == ("https://example.org/simple",)
+    assert spec.platforms == ("linux-64", "osx-arm64")
+    assert spec.accelerator == Accelerator("cuda", "12.4")
+    assert spec.system == (("__glibc", "2.35"),)
+    assert spec.variables == (("A", "b"), ("OMP_NUM_THREADS", "1"))
+    assert (spec.base, spec.source_builds) == ("example.org/base:1", ("some-sdist",))
+
+
+def test_requirements_know_their_lines(project: Path) -> None:
+    spec = load_environment(write(project, WHOLE)).spec
+    lines = {item.name: item.place.line for item in spec.conda if item.place and item.place.file.endswith(".toml")}
+    assert lines == {"python": 11, "samtools": 12}
+
+
+def test_platforms_given_take_the_place_of_those_declared(project: Path) -> None:
+    manifest = write(project, WHOLE)
+    assert load_environment(manifest, platforms=["linux-aarch64"]).spec.platforms == ("linux-aarch64",)
+    assert load_environment(manifest, "small").spec.conda == (CondaRequirement("python", "python"),)
+
+
+def test_a_manifest_is_found_from_below(tmp_path: Path) -> None:
+    write(tmp_path, WHOLE)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_manifest(below) == tmp_path / "hermetic.toml"
+
+
+def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
+    manifest = write(tmp_path, "[environments.train]\n[environments.serve]\n")
+    with pytest.raises(UsageError) as caught:
+        manifest.environment("trian")
+    assert caught.value.remedy == "did you mean 'train'?"
+    with pytest.raises(UsageError) as caught:
+        manifest.environment("xyz")
+    assert caught.value.remedy == "there are: train, serve"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message", "remedy"),
+    [
+        ("[environment.default]\n", 1, "unknown key 'environment'", "did you mean 'environments'?"),
+        ("[project]\nnom = 'x'\n", 2, "unknown key 'nom' in [project]", "known keys: name"),
+        (
+            "[environments.a]\n\ndependecies = []\n",
+            3,
+            "unknown key 'dependecies' in [environments.a]",
+            "'dependencies'",
+        ),
+        ("[environments.a]\nzzz = 1\n", 2, "unknown key 'zzz'", "known keys: from, channels"),
+        ("[environments]\na = 1\n", 2, "environments.a is a table", "[environments.a]"),
+        ("[environments.'a b']\n", 1, "is no name of an environment", "letters"),
+        ("[environments.a]\ndependencies = 'numpy'\n", 2, "is a list of texts", '["..."]'),
+        ("[environments.a]\ndependencies = ['numpy', 1]\n", 2, "is a list of texts", '["..."]'),
+        ("[environments.a]\ndependencies = [\n 'x',\n 'a=1=2=3',\n]\n", 4, "no build string", "name>=1.2"),
+        ("[environments.a]\npip = ['a=1']\n", 2, "is no pip requirement", "=="),
+        ("[environments.a]\nwheels = ['a.tar.gz']\n", 2, "is no wheel", ".whl"),
+        ("[environments.a]\nplatforms = ['linux-65']\n", 2, "unknown platform", "linux-64"),
+        ("[environments.a]\naccelerator = 'gpu'\n", 2, "is no accelerator", "cuda-12.4"),
+        ("[environments.a]\nsystem = { libc = '2' }\n", 2, "unknown system property", "glibc"),
+        ("[environments.a]\nsystem = { glibc = 2.35 }\n", 2, "glibc is a text", 'glibc = "2.35"'),
+        ("[environments.a.variables]\n'1' = 'x'\n", 2, "no variable of one line", "letters"),
+        ("[environments.a]\nlock = 'a.txt'\n", 2, "a lock is a JSON file", "lockfiles/a.lock.json"),
+        (
+            "[environments.a]\nlock = 'x.json'\n[environments.b]\nlock = 'x.json'\n",
+            4,
+            "a and b have one lock",
+            "its own",
+        ),
+        ("[environments.a]\nextras = ['x']\n", 2, "extras choose among", "from ="),
+        ("[environments.a]\nfrom = ['missing.yml']\n", None, "there is no such file", "check the path"),
+        ("[environments.a]\nfrom = ['hermetic.toml']\n", None, "is no spec", "the manifest"),
+        ("[channels]\na = ''\n", 2, "needs a name and an address", "./folder"),
+        ("[channels]\na = 1\n", 2, "a is a text", 'a = "1"'),
+        ("[environments.a\n", 1, "malformed TOML", "mend"),
+        ("", None, "", ""),
+    ],
+)
+def test_what_is_wrong_is_told_with_line_and_remedy(
+    tmp_path: Path, text: str, line: int | None, message: str, remedy: str
+) -> None:
+    if not text:
+        assert write(tmp_path, text).environments == {}
+        return
+    (tmp_path / "hermetic.toml").write_text(text)
+    with pytest.raises(HermeticError) as caught:
+        load_environment(load_manifest(tmp_path), "a")
+    assert message in caught.value.message
+    assert remedy in (caught.value.remedy or "")
+    if line:
+        assert caught.value.place == Place(str(tmp_path / "hermetic.toml"), line)
+
+
+def test_two_answers_to_one_question_name_both_places(project: Path) -> None:
+    manifest = write(
+        project, "[environments.a]\nfrom = ['envs/environment.yml']\n[environments.a.variables]\nA = 'c'\n"
+    )
+    with pytest.raises(HermeticError) as caught:
+        load_environment(manifest, "a")
+    assert caught.value.place == Place(str(project / "envs" / "environment.yml"), 5)
+    assert f"{project / 'hermetic.toml'}:4" in caught.value.message
+
+
+def test_reading_a_manifest_imports_no_parser_of_specs(tmp_path: Path) -> None:
+    write(tmp_path, WHOLE)
+    code = (
+        "import sys; from hermetic.spec.manifest import load_manifest; load_manifest(sys.argv[1]); print(*sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert not {"yaml", "rattler", "packaging", "tomlkit", "conda_lock"} & set(out.stdout.split())
