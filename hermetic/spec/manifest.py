@@ -6,6 +6,7 @@ the spec files that an environment names, and what it declares in place.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -131,7 +132,7 @@ def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequ
     inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,), (), places)
     found = inline
     for text, path in zip(manifest.file.texts_at(*keys, "from"), declared.files, strict=True):
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
             place = manifest.file.item_place(text, *keys, "from")
             raise SpecError(f"there is no {quoted(text)}", place=place, remedy="correct the path: it starts from here")
     if declared.files:

@@ -104,10 +104,6 @@ class _Reader:
             raise SpecError(f"the files include each other: {names}", place=by, remedy="remove one -r or -c")
         if len(above) > _MAX_DEPTH:
             raise SpecError("too many files include each other", place=by, remedy="put them into one file")
-        if by and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise SpecError(
-                f"there is no file {quoted(str(path))}", place=by, remedy="paths after -r and -c start at this file"
-            )
         text = read_text(path)
         self.found.files.append(path)
         prefix = path_prefix(path, self.root)
@@ -172,8 +168,12 @@ class _Reader:
             )
         if "${" in value:
             raise SpecError("a variable in a path", place=origin.place, remedy="write the path itself")
+        path = file.parent / value
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            remedy = "paths after -r and -c start at this file"
+            raise SpecError(f"there is no file {quoted(value)}", place=origin.place, remedy=remedy)
         before = len(self.found.pip), len(self.found.constraints)
-        self.file(file.parent / value, constraint=constraint, above=above, by=origin.place)
+        self.file(path, constraint=constraint, above=above, by=origin.place)
         for kind, start in ((self.found.pip, before[0]), (self.found.constraints, before[1])):
             kind[start:] = [
                 replace(item, platforms=origin.platforms, category=origin.category) for item in kind[start:]
