@@ -140,6 +140,8 @@ def _forget_address(git: _Git, folder: Path) -> None:
             (inside / left).unlink(missing_ok=True)
         for left in ("logs", "hooks", "info", "branches"):
             shutil.rmtree(inside / left, ignore_errors=True)
+    for note in (folder / ".git").glob("**/*.promisor"):  # names the branches that a pack was fetched for
+        note.unlink()
     (folder / ".git" / "config").write_text(_KEPT_CONFIG, encoding="ascii")
 
 

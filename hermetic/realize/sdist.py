@@ -6,11 +6,15 @@ make need their order) but never lie before 1980, which zip files cannot hold.
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import posixpath
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from calendar import timegm
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +28,13 @@ from hermetic.plan.files import FILE, FOLDER, LINK, MTIME
 _MOST_ENTRIES = 500_000
 _LARGEST = 16 << 30
 _SMALL = 256 << 20
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, LookupError, NotImplementedError, OverflowError, RuntimeError, ValueError,
+)  # fmt: skip
 _LATEST = (1 << 32) - 1
+_OF_THE_ARCHIVE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ}
+"""What the system says of names that cannot be: a file that is a folder too, a name that is too long."""
 _RATIO = 200
 """An archive may grow so many times; only small ones may grow more."""
 
@@ -53,16 +63,12 @@ def unpack_sdist(archive: Path, folder: Path, name: str) -> Path:
         else:
             with tarfile.open(archive, errorlevel=2) as tar:
                 _write(_tar_entries(tar), folder, _limit(archive), name)
-    except IntegrityError:
-        raise
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except OSError as error:
+        if error.errno is not None and error.errno not in _OF_THE_ARCHIVE:
+            raise
+        raise _refused(name, f"it is damaged: {error.strerror or error}") from None
+    except _DAMAGED as error:
         raise _refused(name, f"it cannot be read: {error}") from None
-    except Exception as error:
-        if type(error).__module__ not in ("zlib", "_lzma", "lzma", "builtins") or isinstance(error, MemoryError):
-            raise
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise _refused(name, f"it is damaged: {error}") from None
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else folder
 
