@@ -22,6 +22,7 @@ from hermetic.errors import (
     UnsatisfiableError,
     UsageError,
 )
+from hermetic.lock.explanation import shorten
 from hermetic.platforms import NOARCH
 from hermetic.secrets import advice, redact
 from hermetic.spec.model import CondaRequirement
@@ -69,7 +70,7 @@ async def _unsatisfiable(
     asked = _asked(body, request.requirements)
     missing = dict.fromkeys((found["whole"] or found["part"]).strip() for found in _NONE_FOUND.finditer(body))
     advice = [await _advise(spec, request, gateway, sources) for spec in list(missing)[:3]]
-    lines = body.replace(" *,", ",").replace(" *.", ".").replace(" * ", " ").splitlines()
+    lines = shorten(body.replace(" *,", ",").replace(" *.", ".").replace(" * ", " "))
     if len(lines) == 1:
         lines = [lines[0].replace("No candidates were found for ", "no package matches ").rstrip(".")]
     facts = dict.fromkeys(found.fact for found in advice if found.fact)
@@ -86,8 +87,7 @@ async def _unsatisfiable(
 
 def _compact(lines: list[str]) -> list[str]:
     """Put a tree below its own line, so that its branches stand under each other."""
-    kept = [line.rstrip() for line in lines if line.strip()]
-    return [f" {kept[0]}"] if len(kept) == 1 else ["", *kept]
+    return [f" {lines[0]}"] if len(lines) == 1 else ["", *lines]
 
 
 def _asked(body: str, requirements: Sequence[CondaRequirement]) -> list[CondaRequirement]:
@@ -124,9 +124,15 @@ async def _advise(spec: str, request: CondaRequest, gateway: Gateway, sources: S
     except Exception:  # noqa: BLE001 - advice is a courtesy: its failure must not hide the reason
         return _Advice()
     versions = [str(version) for version in sorted({record.version for record in records})]
-    shown = ", ".join(["..."] * (len(versions) > _LISTED) + versions[-_LISTED:])
+    shown = ", ".join(versions)
+    if len(versions) > _LISTED:
+        shown = f"{versions[0]} to {versions[-1]} ({len(versions)} versions)"
     newer = f" (published until {request.exclude_newer:%Y-%m-%d %H:%M} UTC only)" if request.exclude_newer else ""
-    return _Advice(f"there is {name} {shown} for {request.platform} in: {channels}{newer}")
+    asked = any(spec == text for r in request.requirements for text in (r.match, r.match.replace(" ", "")))
+    return _Advice(
+        f"there is {name} {shown} for {request.platform} in: {channels}{newer}",
+        f"ask for another version of {name}, or add a channel that has this one" if asked else "",
+    )
 
 
 def _advise_virtual(name: str, wanted: str, request: CondaRequest) -> _Advice:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,16 +97,7 @@ class RattlerSolver:
             return await self._solve(request)
 
     async def _solve(self, request: CondaRequest) -> tuple[CondaPackage, ...]:
-        from rattler import (
-            BuildString,
-            Channel,
-            ChannelPriority,
-            GenericVirtualPackage,
-            MatchSpec,
-            PackageName,
-            Version,
-            solve,
-        )
+        from rattler import Channel
 
         sources = [Channel(self._admit(channel.url)) for channel in request.channels]
         locations = {
@@ -115,32 +107,15 @@ class RattlerSolver:
         gateway = self._open()
         try:
             keep = await _unrivalled(request, dict(zip(locations, sources, strict=True)), gateway)
-            records = await attended(
-                solve(
-                    sources,
-                    [_match_spec(requirement, locations) for requirement in request.requirements],
-                    gateway=gateway,
-                    platforms=[request.platform, NOARCH],
-                    virtual_packages=[
-                        GenericVirtualPackage(PackageName(v.name), Version(v.version), BuildString(v.build))
-                        for v in request.virtual_packages
-                    ],
-                    locked_packages=[_record(package, locations[package.channel]) for package in keep],
-                    channel_priority=ChannelPriority.Strict,
-                    exclude_newer=request.exclude_newer,
-                    constraints=[MatchSpec(text) for text in request.constraints],
-                    # What a channel's own repodata adds to the search is not what the spec says (CEP 42).
-                    channel_relations="disabled",
-                ),
-                {name: url for name, url in locations.items() if not self._offline},
-                self._patience,
-            )
+            work = _preferring(request, keep, sources, locations, gateway)
+            watched = {} if self._offline else locations
+            records = await attended(work, watched, self._patience)
         except HermeticError:
             raise
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
             raise await explain(error, request, gateway, sources) from None
         names = {url: name for name, url in locations.items()}
-        packages = [package_of(record, names[str(record.channel).rstrip("/")]) for record in records]
+        packages = [package_of(record, _channel_of(record, names)) for record in records]
         kept = {(p.channel, p.subdir, p.file_name, p.sha256): p for p in keep}
         return tuple(sorted(kept.get((p.channel, p.subdir, p.file_name, p.sha256), p) for p in packages))
 
@@ -213,6 +188,43 @@ class RattlerSolver:
         return self._gateway
 
 
+async def _preferring(
+    request: CondaRequest,
+    keep: Sequence[CondaPackage],
+    sources: Sequence[Any],
+    locations: Mapping[str, str],
+    gateway: Gateway,
+) -> list[RepoDataRecord]:
+    """Solve with the old pins held fast; where that cannot be, with the old pins preferred.
+
+    Preferring alone is not enough: the newest release of something new is chosen first, and moves old pins for it.
+    """
+    from rattler import BuildString, ChannelPriority, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
+    from rattler.exceptions import SolverError
+
+    pins = [_record(package, locations[package.channel]) for package in keep]
+    question: dict[str, Any] = {
+        "gateway": gateway,
+        "platforms": [request.platform, NOARCH],
+        "virtual_packages": [
+            GenericVirtualPackage(PackageName(v.name), Version(v.version), BuildString(v.build))
+            for v in request.virtual_packages
+        ],
+        "channel_priority": ChannelPriority.Strict,
+        "exclude_newer": request.exclude_newer,
+        "constraints": [MatchSpec(text) for text in request.constraints],
+        # What a channel's own repodata adds to the search is not what the spec says (CEP 42).
+        "channel_relations": "disabled",
+    }
+    specs = [_match_spec(requirement, locations) for requirement in request.requirements]
+    if pins:
+        with suppress(SolverError):
+            held: list[RepoDataRecord] = await solve(sources, specs, pinned_packages=pins, **question)
+            return held
+    preferred: list[RepoDataRecord] = await solve(sources, specs, locked_packages=pins, **question)
+    return preferred
+
+
 async def _unrivalled(request: CondaRequest, sources: Mapping[str, Any], gateway: Gateway) -> list[CondaPackage]:
     """Give the pins whose names no channel has that was put before theirs since."""
     rivals = {name for names in request.rivals.values() for name in names}
@@ -226,12 +238,20 @@ async def _unrivalled(request: CondaRequest, sources: Mapping[str, Any], gateway
     return [p for p in request.keep if not any(p.name in have[name] for name in request.rivals.get(p.channel, ()))]
 
 
-def _match_spec(requirement: CondaRequirement, locations: dict[str, str]) -> MatchSpec:
+def _match_spec(requirement: CondaRequirement, locations: Mapping[str, str]) -> MatchSpec:
     from rattler import MatchSpec
 
     if not requirement.channel:
         return MatchSpec(requirement.match)
     return MatchSpec(f"{locations[requirement.channel]}::{requirement.match}")
+
+
+def _channel_of(record: RepoDataRecord, names: Mapping[str, str]) -> str:
+    """Give the name of a record's channel. An archive that the spec names by URL may be of none: then its address."""
+    if record.channel:
+        return names[str(record.channel).rstrip("/")]
+    address = record.url.rsplit("/", 2)[0]
+    return names.get(address, address)
 
 
 def package_of(record: RepoDataRecord, channel: str) -> CondaPackage:
@@ -246,8 +266,8 @@ def package_from(stated: Mapping[str, Any], channel: str) -> CondaPackage:
     """
     if not stated.get("sha256"):
         raise IntegrityError(
-            f"the channel gives no sha256 for {stated['fn']}",
-            remedy="a lock needs one: use a channel whose repodata carries sha256, or re-index this one",
+            f"the channel gives no sha256 for {stated['fn']}, and a lock needs one",
+            remedy="use a channel whose repodata carries sha256; to an archive that is named by URL add #sha256:DIGEST",
         )
     return CondaPackage(
         name=stated["name"],
