@@ -45,7 +45,8 @@ def parse_lock(data: bytes | str, file: str = "lock", *, verify: bool = True) ->
         return lock_from_dict(value, verify=verify)
     except Malformed as error:
         where = jsontext.show(error.path)
-        raise LockFileError(
+        kind = NewerLockError if isinstance(error, shape.Newer) else LockFileError
+        raise kind(
             f"{where}: {error.message}" if where else error.message,
             place=Place(file, jsontext.line_of(text, error.path)),
             remedy=error.remedy or _REMEDY,
@@ -127,6 +128,10 @@ def lock_from_dict(value: Any, *, verify: bool = True) -> Lock:
         except Malformed as error:
             raise error.below("platforms", name) from None
     return Lock(spec=spec, platforms=platforms, exclude_newer=exclude_newer, version=head["lock_version"])
+
+
+class NewerLockError(LockFileError):
+    """A lock that a newer hermetic wrote: it is left to that one, never replaced."""
 
 
 class _EditedError(IntegrityError):

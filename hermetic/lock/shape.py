@@ -34,6 +34,10 @@ class Malformed(Exception):  # noqa: N818  # never leaves hermetic.lock: file.py
         return Malformed(self.message, (*steps, *self.path), self.remedy)
 
 
+class Newer(Malformed):  # never leaves hermetic.lock, as Malformed
+    """The lockfile is of a version that this hermetic does not know."""
+
+
 def header(value: Any) -> dict[str, Any]:
     """Give the top-level object, once it is known to be a lock of a version that this hermetic reads."""
     if not isinstance(value, dict) or "lock_version" not in value:
@@ -42,7 +46,7 @@ def header(value: Any) -> dict[str, Any]:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise Malformed(f"must be a whole number from 1, is {_shown(version)}", ("lock_version",))
     if version > LOCK_VERSION:
-        raise Malformed(
+        raise Newer(
             f"the lock has version {version}; this hermetic reads up to {LOCK_VERSION}",
             ("lock_version",),
             "use a newer hermetic, or write the lock anew with this one: delete it, then `hermetic lock`",
