@@ -39,7 +39,7 @@ def clean_url(url: str, place: Place | None = None, *, fragment: bool = True) ->
     rest = _BARE_VARIABLE.sub(r"${\1}", rest).partition("?")[0].replace("\\", "/")
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
-    if not host and scheme != "file://":
+    if not host and not scheme.endswith("file://"):
         raise SpecError("URL without a host", place=place, remedy="write it as https://host/path")
     path = _TOKEN.sub("", slash + path)
     kept = f"{user}@" if at and _harmless(user) else ""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.install import install, solve
+from tiny_wheels import make_wheel
 
 from hermetic.errors import SpecError
 from hermetic.spec.existing import read_existing, read_prefix
@@ -154,3 +158,18 @@ def test_damaged_notes_of_pip_cost_nothing(tmp_path: Path) -> None:
     dist(tmp_path, "weird", "not.a.version")
     (tmp_path / "conda-meta" / "state").write_text("[]")
     assert [item.text for item in read_prefix(tmp_path).spec.pip] == ["a==1", "weird===not.a.version"]
+
+
+def test_a_real_environment(tmp_path: Path, channel: Path) -> None:
+    """What rattler installed from a real channel, and uv into it, is read back as two sides."""
+    prefix = tmp_path / "prefix"
+    install(solve(channel, ["python", "requests"], tmp_path / "cache"), prefix, tmp_path / "cache")
+    make_wheel(tmp_path / "wheels", "Tiny_Thing", "1.5")
+    python = prefix / "bin" / "python"
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--no-index", "--no-deps", "--python", python]
+    subprocess.run([*uv, "--find-links", tmp_path / "wheels", "Tiny_Thing"], check=True, capture_output=True)
+    spec = read_prefix(prefix).spec
+    assert [item.text for item in spec.pip] == ["tiny-thing==1.5"]
+    assert {"python", "requests", "urllib3", "idna"} <= {item.name for item in spec.conda}
+    assert spec.channels == (channel.as_uri(),)
+    assert spec.platforms == ("linux-64",)
