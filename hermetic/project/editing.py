@@ -30,11 +30,13 @@ def init_project(
     platforms: Sequence[str] = (),
     accelerator: str = "",
     system: Sequence[str] = (),
+    conda: Sequence[str] = (),
+    pip: Sequence[str] = (),
 ) -> Path:
     """Declare an environment in a folder's ``hermetic.toml``, which is made if it is not there; give its path.
 
     ``channels`` are names, addresses, or ``NAME=ADDRESS``; relative paths are the caller's. Without
-    ``spec_files``, those that lie in the folder of a new project are taken. Raises UsageError if the
+    ``spec_files`` and requirements, those that lie in the folder of a new project are taken. Raises UsageError if the
     environment is declared already, and SpecError for a manifest that cannot be understood.
     """
     import tomlkit
@@ -54,7 +56,7 @@ def init_project(
         )
     document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
     files = [_from(root, item) for item in spec_files]
-    if not files and not path.exists():
+    if not files and not conda and not pip and not path.exists():
         files = [item for item in SPEC_FILES if (root / item).is_file() and item != "pyproject.toml"][:1]
     addresses = dict(item.split("=", 1) for item in channels if _is_named(item))
     table = _environment_table(
@@ -62,7 +64,8 @@ def init_project(
             "from": files,
             "channels": [item.split("=", 1)[0] if _is_named(item) else item for item in channels]
             or ([] if files else ["conda-forge"]),
-            "dependencies": None if files else [],
+            "dependencies": list(conda) or (None if files else []),
+            "pip": list(pip),
             "platforms": [check_platform(item) for item in platforms],
             "accelerator": str(Accelerator.parse(accelerator)) if accelerator else "",
             "system": dict(_system(item) for item in system),

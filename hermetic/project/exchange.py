@@ -13,7 +13,8 @@ from hermetic.errors import Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.lock.file import write_lock
-from hermetic.lock.model import CondaPackage, Lock, Wheel
+from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
+from hermetic.platforms import Accelerator, VirtualPackage, virtual_packages
 from hermetic.project.asking import choose_platform, environment_lock
 from hermetic.project.editing import init_project
 from hermetic.project.layout import find_project
@@ -44,6 +45,13 @@ def export_lock(start: str | None, name: str | None, form: str, platform: str | 
         return f"{folder}/{quote(package.file_name, safe='._-+!=')}"
 
     def wheel_address(wheel: Wheel) -> str:
+        if wheel.origin and not wheel.url:
+            if form != "environment":
+                raise UsageError(
+                    f"{wheel.name} was built here from {wheel.origin.url}: {form} has no address to name it by",
+                    remedy="put the wheel where others can fetch it, and require it from there",
+                )
+            return wheel.origin.url
         return wheel.url or locate_wheel(config, wheel, store)
 
     text = export(lock, cast("Format", form), conda_address, wheel_address, platforms=platforms, name=chosen)
@@ -83,12 +91,45 @@ def import_lockfile(
         )
     lock = _read(file, config, platforms, environment, offline=offline, reporter=reporter)
     if project is None or not declared:
-        channels = [str(channel) for channel in lock.spec.get("channels", ())]
-        init_project(start, name, channels=channels, platforms=sorted(lock.platforms))
+        _declare(start, name, lock)
         project = open_project(start)
     lock = _as_declared(project, name, lock, reporter)
     write_lock(lock, path)
     return path
+
+
+def _declare(start: str | None, name: str, lock: Lock) -> None:
+    """Declare an environment that the lock answers: what nothing else in it needs was asked for."""
+    from hermetic.lock.graph import graph
+
+    conda: dict[str, None] = {}
+    pip: dict[str, None] = {}
+    system: dict[str, str] = {}
+    for platform, locked in lock.platforms.items():
+        for kind, found in (node for node, _ in graph(locked).roots):
+            (conda if kind == "conda" else pip)[found] = None
+        defaults = {str(package) for package in virtual_packages(platform, Accelerator(), {})}
+        for package in map(VirtualPackage.parse, set(locked.virtual_packages) - defaults):
+            system[package.name] = max(package.version, system.get(package.name, ""), key=_numbers)
+    everywhere = [
+        {p.name for p in (*locked.conda,)} | {w.name for w in locked.wheels} for locked in lock.platforms.values()
+    ]
+    common = set.intersection(*everywhere)
+    addresses = {wheel.name: wheel.url for locked in lock.platforms.values() for wheel in locked.wheels if wheel.url}
+    channels = dict.fromkeys(package.channel for locked in lock.platforms.values() for package in locked.conda)
+    init_project(
+        start,
+        name,
+        channels=list(lock.spec.get("channels", ())) or list(channels),
+        platforms=sorted(lock.platforms),
+        system=[f"{name}={version}" for name, version in sorted(system.items())],
+        conda=sorted(common & conda.keys()),
+        pip=[f"{name} @ {addresses[name]}" if name in addresses else name for name in sorted(common & pip.keys())],
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def _project(start: str | None) -> Project | None:
@@ -109,9 +150,14 @@ def _read(
     if path.is_file() and is_explicit(path.read_text(errors="replace")):
         # a list names archives and nothing else: what they need is read from their channels
         from hermetic.lock.resolve import resolve
+        from hermetic.project.archives import archive_fetcher
         from hermetic.spec.load import load_spec
+        from hermetic.store import Store
 
-        return resolve(load_spec([path]), config=config, offline=offline, reporter=reporter).lock
+        fetcher = archive_fetcher(Store.open(config.store), offline=offline, reporter=reporter)
+        spec = load_spec([path], platforms=platforms)
+        lock = resolve(spec, config=config, offline=offline, reporter=reporter, fetch_archive=fetcher).lock
+        return replace(lock, spec={}, platforms={name: _needing(part) for name, part in lock.platforms.items()})
     names = {channel_url(config, name): name for name in (*config.channels, "conda-forge")}
     return import_lock(
         path,
@@ -119,6 +165,14 @@ def _read(
         platforms=platforms,
         environment=environment,
     )
+
+
+def _needing(locked: PlatformLock) -> PlatformLock:
+    """Let a list's lock assume the machine that its packages need, which a list does not tell."""
+    from hermetic.lock.formats.importing import assumed
+
+    depends = [depend for package in locked.conda for depend in package.depends]
+    return replace(locked, virtual_packages=assumed(locked.platform, depends))
 
 
 def _as_declared(project: Project, name: str, lock: Lock, reporter: Reporter) -> Lock:

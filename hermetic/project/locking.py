@@ -10,10 +10,11 @@ from typing import Any
 from hermetic.errors import IntegrityError, LockFileError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.diff import LockDiff, diff
-from hermetic.lock.file import read_lock, write_lock
+from hermetic.lock.file import NewerLockError, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
+from hermetic.project.archives import archive_fetcher
 from hermetic.project.project import Declaration, Project, open_project
 
 
@@ -117,6 +118,7 @@ def lock_declaration(
             offline=offline,
             reporter=reporter,
             build_wheel=build_wheel,
+            fetch_archive=archive_fetcher(store, offline=offline, reporter=reporter),
             root=project.layout.root,
         )
     remember_addresses(store, resolution.addresses)
@@ -135,6 +137,8 @@ def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
     except IntegrityError as error:
         reporter.warn(f"{error.place}: {error.message}; its pins are kept where they still fit")
         return read_lock(path, verify=False)
+    except NewerLockError:
+        raise
     except LockFileError as error:
         reporter.warn(f"{error.place}: {error.message}; it is made anew, and its pins are lost")
         return None
