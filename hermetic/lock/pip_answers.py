@@ -45,7 +45,7 @@ def answer(request: PipRequest, found: Findings) -> PipAnswer:
         if name in provided:
             continue
         if not release.wheels:
-            sources.append(_source(release, request))
+            sources.append(_source(release, request, found.annotations.found_at.get(name, "")))
             continue
         file = _choose(release, request, found.trace.files.get((name, release.version), ""))
         index, url = _origin(release, file, request, found.annotations.found_at.get(name, ""))
@@ -153,10 +153,11 @@ def _origin(release: Release, file: Candidate, request: PipRequest, found_at: st
     return (request.indexes[0].name if request.indexes and not found_at else ""), ""
 
 
-def _source(release: Release, request: PipRequest) -> SourceBuild:
+def _source(release: Release, request: PipRequest, found_at: str) -> SourceBuild:
     place = next((r.place for r in request.requirements if r.name == release.name and r.place), None)
     if release.sdist is None:
         raise UnsatisfiableError(f"{release.name} {release.version} has neither a wheel nor an sdist", place=place)
+    index, named = _origin(release, release.sdist, request, found_at)
     return SourceBuild(
         name=release.name,
         version=release.version,
@@ -164,5 +165,7 @@ def _source(release: Release, request: PipRequest) -> SourceBuild:
         url=without_user(release.sdist.url),
         sha256=release.sdist.sha256,
         size=release.sdist.size,
+        index=index,
+        named=named,
         place=place,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,7 +109,7 @@ async def _with_builds(
             from_source=tuple(sorted(from_source - built.keys())),
         )
         try:
-            answer = await job.pip.resolve(asked)
+            answer = await _preferring(job, asked)
         except NeedsSourceError as error:
             more = {name for name in error.names if may_build(name, spec)} - from_source
             if not more:
@@ -116,7 +117,7 @@ async def _with_builds(
             from_source |= more
             continue
         if not answer.sources:
-            return _with_origins(answer, built, request)
+            return _with_origins(answer, built)
         for source in answer.sources:
             if not may_build(source.name, spec):
                 raise UnsatisfiableError(
@@ -134,13 +135,24 @@ def _as_before(source: SourceBuild, pins: dict[str, Wheel]) -> SourceBuild:
     return replace(source, previous=pinned.origin if pinned else None)
 
 
-def _with_origins(answer: PipAnswer, built: dict[str, _Built], request: PipRequest) -> PipAnswer:
-    main = request.indexes[0].name if request.indexes else ""
+async def _preferring(job: Job, request: PipRequest) -> PipAnswer:
+    """Ask with the old pins held fast; where that cannot be, with the old pins preferred (as the conda side does)."""
+    taken = {project.name for project in request.provided} | request.built.keys()
+    held = tuple(
+        PipRequirement(name, specifier=f"=={version}") for name, version in request.keep.items() if name not in taken
+    )
+    if held:
+        with suppress(UnsatisfiableError):
+            return await job.pip.resolve(replace(request, constraints=(*request.constraints, *held)))
+    return await job.pip.resolve(request)
+
+
+def _with_origins(answer: PipAnswer, built: dict[str, _Built]) -> PipAnswer:
     wheels = [
         replace(
             wheel,
             origin=origin_of(item.source, item.wheel, item.named),
-            index="" if item.named else main,
+            index=item.source.index,
             size=item.wheel.size,
         )
         if (item := built.get(wheel.name))

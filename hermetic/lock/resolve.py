@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from hermetic.config import Config
 from hermetic.errors import HermeticError, UnsatisfiableError
 from hermetic.events import SILENT, Reporter, task
+from hermetic.lock import backends
 from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.exact import resolve_exact
@@ -24,7 +25,6 @@ from hermetic.lock.pip_resolver import PipAnswer, PipResolver
 from hermetic.lock.pip_side import resolve_pip
 from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildWheel
-from hermetic.lock.uv_resolver import UvResolver
 from hermetic.platforms import current_platform, virtual_packages
 from hermetic.spec.model import CondaRequirement, Spec
 
@@ -54,8 +54,8 @@ def resolve(
     build_wheel: BuildWheel | None = None,
     fetch_archive: FetchArchive | None = None,
     root: Path | None = None,
-    conda_solver: CondaSolver | None = None,
-    pip_resolver: PipResolver | None = None,
+    conda_solver: CondaSolver | str = "",
+    pip_resolver: PipResolver | str = "",
 ) -> Resolution:
     """Resolve a spec for its platforms (by default this machine's).
 
@@ -63,7 +63,7 @@ def resolve(
     all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC). ``root`` is the folder
     that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built;
     ``fetch_archive`` fetches what an explicit list names and no channel lists. The solvers are py-rattler and uv
-    unless others are given.
+    (pip-tools where there is no uv) unless others are named (``backends``) or given.
 
     Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
     platforms fail, the first of them speaks, and the message names the others.
@@ -73,20 +73,25 @@ def resolve(
     check_update(previous, update)
     refuse_sources(spec)
     cache = cache_folder(config)
-    rattler = RattlerSolver(cache / "repodata", offline=offline or config.offline)
+    offline = offline or config.offline
+    rattler = RattlerSolver(cache / "repodata", offline=offline)
+    if isinstance(conda_solver, str):
+        conda_solver = backends.conda_solver(conda_solver, rattler, offline=offline)
+    if isinstance(pip_resolver, str):
+        pip_resolver = backends.pip_resolver(pip_resolver, cache, reporter)
     job = Job(
         spec=spec,
         config=config,
-        conda=conda_solver or rattler,
+        conda=conda_solver,
         records=rattler,
-        pip=pip_resolver or UvResolver(cache),
+        pip=pip_resolver,
         reporter=reporter,
         root=root or Path.cwd(),
         cache=cache,
         previous=previous,
         update=update,
         exclude_newer=moment,
-        offline=offline or config.offline,
+        offline=offline,
         build_wheel=build_wheel,
         fetch_archive=fetch_archive,
     )

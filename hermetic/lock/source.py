@@ -21,8 +21,10 @@ class SourceBuild:
 
     ``version`` is empty where only the build can tell. One of three: ``url`` is an sdist's address of the moment,
     with its ``sha256`` (empty if nothing states it yet); ``vcs_url`` and ``commit`` are a Git checkout (a plain
-    Git URL); ``path`` is a local sdist or folder. ``subdirectory`` is where the project stands in either.
-    ``previous`` is how the old lock's wheel of the project was built: from the same source, the same tools build it.
+    Git URL); ``path`` is a local sdist or folder. ``subdirectory`` is where the project stands in either. ``index``
+    is the name of the index that has the sdist, ``named`` its URL as a lock may name it (one of them, or neither for
+    the default index). ``previous`` is how the old lock's wheel of the project was built: from the same source, the
+    same tools build it.
     """
 
     name: str
@@ -35,6 +37,8 @@ class SourceBuild:
     commit: str = ""
     subdirectory: str = ""
     path: str = ""
+    index: str = ""
+    named: str = ""
     previous: Origin | None = None
     place: Place | None = field(default=None, compare=False)
 
@@ -80,10 +84,10 @@ class BuildWheel(Protocol):
         """
 
 
-def origin_of(source: SourceBuild, built: BuiltWheel, named: str) -> Origin:
-    """Give what a lock says of a built wheel. ``named`` is the source's URL as the spec has it, or empty."""
+def origin_of(source: SourceBuild, built: BuiltWheel, named: str = "") -> Origin:
+    """Give what a lock says of a built wheel. ``named`` is the source's URL where the spec asks for it."""
     return Origin(
-        url=named.partition("#")[0],
+        url=(named or source.named).partition("#")[0],
         file_name=source.file_name,
         sha256=built.source_sha256 or source.sha256,
         commit=source.commit,

@@ -19,20 +19,45 @@ from packaging import tags
 from packaging.version import Version
 
 from hermetic.errors import UsageError
+from hermetic.events import SILENT
+from hermetic.lock.backends import conda_solver, pip_resolver
+from hermetic.lock.conda_lock_solver import CondaLockSolver
+from hermetic.lock.conda_solver import RattlerSolver
 from hermetic.lock.explanation import shorten
 from hermetic.lock.incremental import check_update, kept_conda, kept_wheels, rivals
 from hermetic.lock.job import parse_time
 from hermetic.lock.merge import with_categories
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.names import Provided
+from hermetic.lock.piptools_resolver import PipToolsResolver
 from hermetic.lock.pylock import read_pylock, write_pins
 from hermetic.lock.sizes import find_sizes
 from hermetic.lock.stubs import pip_version, write_stubs
 from hermetic.lock.targets import platform_tags, wheel_rank, wheel_tags
 from hermetic.lock.uv_annotations import read_annotations
 from hermetic.lock.uv_log import read_trace
+from hermetic.lock.uv_resolver import UvResolver
 from hermetic.platforms import Accelerator, VirtualPackage, current_platform, virtual_packages
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
+
+
+class TestBackends:
+    def test_they_are_chosen_by_name(self, tmp_path: Path) -> None:
+        rattler = RattlerSolver(tmp_path)
+        assert conda_solver("", rattler, offline=False) is rattler
+        assert isinstance(conda_solver("conda-lock", rattler, offline=False), CondaLockSolver)
+        assert isinstance(pip_resolver("", tmp_path, SILENT), UvResolver)
+        assert isinstance(pip_resolver("pip-tools", tmp_path, SILENT), PipToolsResolver)
+        for choose in (
+            lambda: conda_solver("pixi", rattler, offline=False),
+            lambda: pip_resolver("poetry", tmp_path, SILENT),
+        ):
+            with pytest.raises(UsageError, match="unknown"):
+                choose()
+
+    def test_without_uv_pip_tools_resolves(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "uv", None)
+        assert isinstance(pip_resolver("", tmp_path, SILENT), PipToolsResolver)
 
 
 class TestVersions:

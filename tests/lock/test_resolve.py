@@ -374,6 +374,11 @@ class TestIncremental:
     def test_they_give_way_where_they_must(self, world: World, old: Lock) -> None:
         assert wheels_of(world.lock(["python", "six"], ["leaf>1.0"], previous=old)) == {"leaf": "1.1"}
 
+    def test_something_new_does_not_move_them_for_its_newest_release(self, world: World, old: Lock) -> None:
+        """The newest tree wants leaf 1.1, an older one does with leaf 1.0."""
+        lock = world.lock(["python 3.11.*", "six"], ["leaf", "tree"], previous=old)
+        assert wheels_of(lock) == {"leaf": "1.0", "numpy": "2.1.0", "tree": "2.0"}
+
     def test_update_moves_what_it_names(self, world: World, old: Lock) -> None:
         lock = world.lock(["python", "six"], ["leaf"], previous=old, update=["leaf"])
         assert (conda_of(lock), wheels_of(lock)) == (conda_of(old), {"leaf": "1.1"})
