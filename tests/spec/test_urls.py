@@ -25,6 +25,7 @@ WORDS = st.text(st.characters(categories=["Ll", "Nd"], codec="ascii"), min_size=
         ("https://example.org/t/tk-1/a", "https://example.org/a"),
         ("https://example.org/a?sv=1&sig=x#sha256=00", "https://example.org/a#sha256=00"),
         ("file:///a/b", "file:///a/b"),
+        ("git+file:///a/b", "git+file:///a/b"),
         ("s3://bucket/a", "s3://bucket/a"),
         ("https://[::1]:8080/a", "https://[::1]:8080/a"),
         ("https://u:p@w@example.org/a", "https://example.org/a"),
