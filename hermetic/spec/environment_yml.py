@@ -1,12 +1,15 @@
-"""conda's ``environment.yml``, with the extensions of conda-lock and micromamba that people use.
+"""conda's ``environment.yml`` (CEP 24), with the extensions of conda-lock and micromamba that people use.
 
 Keys: name, channels, dependencies, variables, prefix (conda); platforms, category, pip-repositories,
 allow-pypi-requests (conda-lock); pip-constraints (ours: what ``pip -c FILE`` says, so that a file need not travel
-with its constraints file); ``# [selector]`` and ``sel(linux):`` on dependencies.
+with its constraints file); ``# [selector]`` and ``sel(linux):`` on dependencies. Any other key is an error, where
+CEP 24 would warn: a ``platform:`` that is overlooked locks for the wrong machines.
+
+The channels are those of the file and no others, as in conda-lock, so ``nodefaults`` says nothing new.
 
 conda-lock has a parser for these files. It is not used: its import costs half a second, it knows no line
-numbers, expands ``- -e .`` to nothing and loses selectors on platforms that were not asked for. A test holds
-this one to the same requirements as conda-lock's on every file that both can read.
+numbers, drops ``- -e .``, loses the version that a file asks of pip itself, and resolves selectors for the
+platforms of the moment. A test holds this one to the same requirements on every file that both can read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An existing conda environment, by folder or by name, as a Spec: versions without builds, channels, wheels.
 
-What conda installed is told by ``conda-meta/*.json`` (CEP 34), what pip installed by ``*.dist-info`` folders
+What conda installed is told by ``conda-meta/*.json`` (CEP 32), what pip installed by ``*.dist-info`` folders
 that no conda package owns (PEP 376, PEP 610), variables by ``conda-meta/state``. Versions are exact
 (``numpy ==1.26.4``), where ``conda env export --no-builds`` writes ``numpy=1.26.4``, which would let
 ``1.26.4.1`` in.

@@ -114,7 +114,7 @@ def test_canonical_text_is_a_fixed_point_and_strict(text: str) -> None:
 
 
 @given(ACCEPTED)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_the_quick_way_and_rattlers_give_one_answer(text: str) -> None:
     quick = matchspec._plain(text)
     assume(quick is not None)
@@ -134,7 +134,7 @@ def records(name: str, versions: list[str]) -> list[PackageRecord]:
 
 
 @given(ACCEPTED, st.lists(NUMBERS, max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120)
 def test_a_requirement_means_what_conda_means(text: str, more: list[str]) -> None:
     found = canonical_match(text)
     with warnings.catch_warnings():

@@ -32,7 +32,7 @@ def read(text: str) -> Spec:
     st.lists(PIP_TEXTS, max_size=4, unique=True),
     st.data(),
 )
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_order_comments_quotes_indentation_and_line_ends_mean_nothing(
     conda: list[str], pip: list[str], data: st.DataObject
 ) -> None:
@@ -67,7 +67,7 @@ def test_order_comments_quotes_indentation_and_line_ends_mean_nothing(
     st.lists(PIP_TEXTS, min_size=1, max_size=5, unique=True),
     st.data(),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_requirements_file_means_the_same_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], data: st.DataObject
 ) -> None:
@@ -92,7 +92,7 @@ PIECES = st.sampled_from(
 
 
 @given(NAMES, st.binary(max_size=60) | st.lists(PIECES, max_size=25).map(lambda found: "".join(found).encode()))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_no_bytes_bring_the_reader_down(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
     path = tmp_path_factory.mktemp("x") / name
     path.write_bytes(data)
@@ -124,7 +124,7 @@ dependencies:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_a_damaged_file_never_shows_a_secret(rnd: random.Random, times: int) -> None:
     """Whatever a slip of the hand does to a file, no message repeats the password in it."""
     text = ENVIRONMENT

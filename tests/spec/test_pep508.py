@@ -141,7 +141,7 @@ def test_canonical_text_is_a_fixed_point(text: str) -> None:
 
 
 @given(PIP_TEXTS.filter(lambda text: not text.startswith(("./", "git+")) and "@" not in text))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_the_quick_way_and_packagings_give_one_answer(text: str) -> None:
     found = pip_requirement(text, HERE)
     judge = Requirement(text)

@@ -22,7 +22,7 @@ def parsed(text: str) -> Spec:
 
 
 @given(SPECS)
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_what_was_written_reads_as_it_was(spec: Spec) -> None:
     text = environment_yml(spec, name="demo")
     found = parse_environment_yml(text, Path("environment.yml"), root=Path())
@@ -33,7 +33,7 @@ def test_what_was_written_reads_as_it_was(spec: Spec) -> None:
 
 
 @given(SPECS)
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_every_yaml_reader_sees_the_same(spec: Spec) -> None:
     document = yaml.safe_load(environment_yml(spec))
     assert dict(spec.variables) == (document.get("variables") or {})
@@ -42,7 +42,7 @@ def test_every_yaml_reader_sees_the_same(spec: Spec) -> None:
 
 
 @given(SPECS)
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_requirements_files_too(tmp_path_factory: pytest.TempPathFactory, spec: Spec) -> None:
     path = tmp_path_factory.mktemp("r") / "requirements.txt"
     path.write_text(requirements_txt(spec))
@@ -54,7 +54,7 @@ def test_requirements_files_too(tmp_path_factory: pytest.TempPathFactory, spec: 
 
 
 @given(RICH_SPECS)
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_a_digest_covers_every_field(spec: Spec) -> None:
     assert Spec(**vars(spec)).digest() == spec.digest()
     for name, value in vars(spec).items():
