@@ -29,17 +29,17 @@ def pip_resolver(name: str, cache: Path, reporter: Reporter) -> PipResolver:
 
     Raises UsageError for another name.
     """
-    from hermetic.lock.piptools_resolver import PipToolsResolver
-    from hermetic.lock.uv_resolver import UvResolver, find_uv
-
-    if name == "pip-tools":
-        return PipToolsResolver(cache)
-    if name == "uv":
-        return UvResolver(cache)
-    if name:
+    if name not in {"", *PIP_RESOLVERS}:
         raise UsageError(f"unknown pip resolver {name!r}", remedy=f"use one of: {', '.join(PIP_RESOLVERS)}")
-    try:
-        return UvResolver(cache, find_uv())
-    except MachineError:
-        reporter.warn("uv is not installed: pip-tools resolves, slowly, and for this machine only")
-        return PipToolsResolver(cache)
+    if name != "pip-tools":
+        from hermetic.lock.uv_resolver import UvResolver, find_uv
+
+        try:
+            return UvResolver(cache, find_uv())
+        except MachineError:
+            if name:
+                raise
+            reporter.warn("uv is not installed: pip-tools resolves, slowly, and for this machine only")
+    from hermetic.lock.piptools_resolver import PipToolsResolver
+
+    return PipToolsResolver(cache)

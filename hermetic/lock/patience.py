@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from http.client import HTTPException
 from typing import Any, TypeVar
 
 from hermetic.errors import NetworkError
@@ -45,6 +44,7 @@ async def attended(work: Coroutine[Any, Any, T], addresses: Mapping[str, str], p
 
 def _alive(address: str, timeout: float) -> bool:
     """Tell whether a server answers at all. An error is an answer too, and the work itself will tell it better."""
+    from http.client import HTTPException
     from urllib.error import URLError
     from urllib.request import Request, urlopen
 

@@ -14,7 +14,6 @@ from hermetic.events import SILENT, Reporter, task
 from hermetic.lock import backends
 from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
-from hermetic.lock.exact import resolve_exact
 from hermetic.lock.incremental import check_update, kept_wheels
 from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
 from hermetic.lock.merge import with_categories
@@ -138,6 +137,8 @@ async def _one(job: Job, platform: str) -> Resolved:
     target = Target(platform, spec, virtual_packages(platform, spec.accelerator, dict(spec.system)))
     with task(job.reporter, f"resolve {platform}", f"resolving {platform}"):
         if spec.exact:
+            from hermetic.lock.exact import resolve_exact
+
             conda, answer = await resolve_exact(job, target)
         elif wants_python(target):
             conda, answer = await _with_newest_python(job, target)
