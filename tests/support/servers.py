@@ -183,3 +183,17 @@ def simple_index(wheels: Path, *, json: bool = True) -> Iterator[Server]:
     """Serve a folder of wheels as an index; clients take ``server.url + "/simple/"``. ``json=False``: PEP 503 only."""
     with serve(wheels, _Index if json else _HtmlIndex) as server:
         yield server
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[str]:
+    """Answer every request on loopback with one status; gives the URL."""
+
+    class Refusing(_Files):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with serve(Path(), Refusing) as server:
+        yield server.url

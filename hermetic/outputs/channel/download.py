@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hermetic.errors import HermeticError, MachineError, NetworkError, UnsatisfiableError, UsageError
+from hermetic.errors import CredentialsError, HermeticError, MachineError, NetworkError, UnsatisfiableError, UsageError
 from hermetic.outputs.channel.interpreter import Interpreter
 
 _NETWORK = re.compile(
-    r"(?i)connection (?:broken|refused|reset)|NewConnectionError|Max retries|timed? ?out|ProxyError|SSLError"
-    r"|name resolution|HTTP error|network is unreachable"
+    r"(?i)connection (?:broken|refused|reset|error)|NewConnectionError|Max retries|timed? ?out|ProxyError|SSLError"
+    r"|name resolution|network is unreachable|5\d\d Server Error|HTTP error 5\d\d|too many 5\d\d error"
 )
+_REFUSED = re.compile(r"\b40[13] (?:Client )?Error|HTTP error 40[13]")
 
 
 def check_requirements(requirements: Sequence[str]) -> tuple[str, ...]:
@@ -46,23 +47,35 @@ def download(requirements: Sequence[str], interpreter: Interpreter, directory: P
             "pip is missing", remedy=f"install it: {sys.executable} -m ensurepip, or give wheels as files"
         )
     other = [] if interpreter.prefix == Path(sys.base_prefix) else ["--python", str(interpreter.asked)]
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "pip.log"  # pip passes over an index that fails, and tells only its log that it did
     command = [sys.executable, "-m", "pip", *other, "download", "--quiet", "--disable-pip-version-check", "--no-input",
-               "--only-binary", ":all:", "--dest", str(directory), *requirements]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
+               "--log", str(log), "--only-binary", ":all:", "--dest", str(directory), *requirements]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise _failure(done.stderr)
+        said = done.stdout.decode(errors="replace")
+        raise _failure(said, log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "")
     return sorted(directory.glob("*.whl"))
 
 
-def _failure(text: str) -> HermeticError:
+def _failure(said: str, log: str) -> HermeticError:
+    """Give the error that pip's words and its log amount to."""
     from hermetic.secrets import redact
 
-    errors = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR: ")]
-    message = redact("\n  ".join(errors[-3:] or text.strip().splitlines()[-3:]))
-    if _NETWORK.search(text):
-        return NetworkError(
-            f"pip could not download: {message}", remedy="check the connection and pip's index, or give wheels as files"
+    lines = said.splitlines()
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
+    # an unknown project is a 404 and no fault; what else an index answered explains why nothing was found
+    faults = re.findall(r"Could not fetch URL .*", log) + errors
+    if refused := next((fault for fault in faults if _REFUSED.search(fault)), None):
+        return CredentialsError(
+            f"pip's index refuses: {redact(refused)}", remedy="give pip the credentials: in its configuration or netrc"
         )
+    if broken := next((fault for fault in faults if _NETWORK.search(fault)), None):
+        return NetworkError(
+            f"pip could not download: {redact(broken)}",
+            remedy="check the connection and pip's index, or give wheels as files",
+        )
+    message = redact("\n  ".join(errors[-3:]))
     return UnsatisfiableError(
         f"no wheels for this: {message}", remedy="ask for other versions; a project without wheels cannot be taken"
     )

@@ -131,7 +131,7 @@ def this_machine() -> Loader:
     if not hasattr(os, "confstr") or not (os.confstr_names.get("CS_GNU_LIBC_VERSION") and _glibc_version()):
         raise UsageError(
             "a channel can be made only on Linux with glibc, for now",
-            remedy="make it there and copy the folder: packages for all platforms (noarch) work anywhere",
+            remedy="make it on such a machine; as a folder, it can be copied and served from anywhere",
         )
     return Loader(tuple(part for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part))
 

@@ -34,7 +34,8 @@ from hermetic.outputs.channel.licenses import system_licenses
 from hermetic.outputs.channel.patch import relocate
 from hermetic.outputs.channel.python import PythonPlan, abi_package, compile_files, plan_python, realise_python
 from hermetic.outputs.channel.trial import try_python
-from hermetic.outputs.channel.wheels import WheelFacts, fits, read_wheel, wheel_package, wheel_requirements
+from hermetic.outputs.channel.wheel_package import wheel_package
+from hermetic.outputs.channel.wheels import WheelFacts, fits, read_wheel, wheel_requirements
 from hermetic.platforms import current_platform
 
 DEFAULT_REQUIREMENTS = ("numpy", "pandas", "pip", "requests")
