@@ -46,6 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="ignore what was published after this date or time (RFC 3339)",
     )
+    parser.add_argument(
+        "--conda-solver",
+        choices=("rattler", "conda-lock"),
+        default="rattler",
+        help="conda-lock needs a conda, mamba or micromamba executable (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pip-resolver",
+        choices=("uv", "pip-tools"),
+        default="uv",
+        help="pip-tools is slow and resolves for this machine only (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
@@ -70,6 +82,8 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         platforms=arguments.platforms,
         update=["*"] if arguments.update == [] else arguments.update,
         exclude_newer=arguments.exclude_newer,
+        conda_solver=arguments.conda_solver,
+        pip_resolver="" if arguments.pip_resolver == "uv" else arguments.pip_resolver,
         offline=arguments.offline,
         reporter=ui.reporter,
     )

@@ -50,10 +50,15 @@ def lock_environments(
     platforms: Sequence[str] = (),
     update: Sequence[str] | None = None,
     exclude_newer: str | None = None,
+    conda_solver: str = "",
+    pip_resolver: str = "",
     offline: bool = False,
     reporter: Reporter = SILENT,
 ) -> list[LockOutcome]:
-    """Lock environments of a project (default: all). A failure leaves the locks that stand untouched."""
+    """Lock environments of a project (default: all). A failure leaves the locks that stand untouched.
+
+    ``conda_solver`` and ``pip_resolver`` are names of ``hermetic.lock.backends``; empty ones mean the default.
+    """
     project = open_project(start)
     chosen = [project.choose(name) for name in names] or list(project.names)
     if not chosen:
@@ -64,6 +69,8 @@ def lock_environments(
             project.declaration(name, platforms=[check_platform(platform) for platform in platforms]),
             update=update,
             exclude_newer=exclude_newer,
+            conda_solver=conda_solver,
+            pip_resolver=pip_resolver,
             offline=offline,
             reporter=reporter,
             write=False,
@@ -81,6 +88,8 @@ def lock_declaration(
     *,
     update: Sequence[str] | None = None,
     exclude_newer: str | None = None,
+    conda_solver: str = "",
+    pip_resolver: str = "",
     offline: bool = False,
     reporter: Reporter = SILENT,
     write: bool = True,
@@ -115,6 +124,8 @@ def lock_declaration(
             previous=previous,
             update=update,
             exclude_newer=exclude_newer,
+            conda_solver=conda_solver,
+            pip_resolver=pip_resolver,
             offline=offline,
             reporter=reporter,
             build_wheel=build_wheel,
