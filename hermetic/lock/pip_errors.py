@@ -90,6 +90,8 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
     asked = _asked(text, request.requirements)
     body, _, hints = text.partition("\nhint:")
     body = re.sub(r"\A.*?No solution found when resolving dependencies:?\s*(?:cause:)?\s*", "", body, flags=re.DOTALL)
+    unknown = "was not found in the package registry" in body
+    body = body.replace("was not found in the package registry", "is on none of the indexes")
     names = tuple(dict.fromkeys(normal_name(name) for name in _NEEDS_SOURCE.findall(text)))
     where = f"{request.platform} with Python {request.python_version}"
     facts = [f"no wheel fits {where}: {', '.join(names[:_LISTED])}"] if names else []
@@ -97,6 +99,9 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
     seen = [provided for provided in request.provided if provided.name in words]
     facts += [f"conda provides {p.name} {p.version} (package {p.conda})" for p in seen[:_LISTED]]
     facts += _tag_hints(hints)
+    if request.exclude_newer:
+        moment = f"{request.exclude_newer:%Y-%m-%d %H:%M} UTC"
+        facts.append(f"only what was published until {moment} counts; a file whose index does not say when does not")
     if asked:
         facts.append(f"asked for: {', '.join(f'{r.text} ({r.place})' if r.place else r.text for r in asked[:_LISTED])}")
     message = f"the pip requirements for {request.platform} cannot be met: {_indented(body)}"
@@ -118,6 +123,8 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
         return PythonRefusedError(
             message, place=place, remedy=f"choose another Python than {request.python_version}, or loosen a requirement"
         )
+    if unknown:
+        return UnsatisfiableError(message, place=place, remedy="check the name, or add the index that has it")
     return UnsatisfiableError(message, place=place, remedy="loosen or remove one of these requirements")
 
 

@@ -108,7 +108,7 @@ def resolve(
 def cache_folder(config: Config) -> Path:
     """Give the folder for what may be forgotten: repodata, stubs, sizes."""
     if config.store:
-        return config.store
+        return config.store / "solving"
     from platformdirs import user_cache_path
 
     return user_cache_path("hermetic")

@@ -248,5 +248,5 @@ def test_credentials_of_an_index_that_asks(index: Index, monkeypatch: pytest.Mon
 
 def test_what_was_uploaded_later_does_not_exist(index: Index) -> None:
     """An index that does not say when a file came has nothing old enough."""
-    with pytest.raises(UnsatisfiableError):
+    with pytest.raises(UnsatisfiableError, match="published until 2001-01-01 00:00 UTC"):
         ask(uv(index), index.request("leaf", exclude_newer=datetime(2001, 1, 1, tzinfo=UTC)))

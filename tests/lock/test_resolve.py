@@ -311,7 +311,8 @@ class TestUnsatisfiable:
             world.lock(["python 3.11.*"], ["leaf", "lief"])
         assert caught.value.exit_status == 3
         assert caught.value.place == Place("requirements.txt", 2)
-        assert "lief" in caught.value.message
+        assert "lief is on none of the indexes" in caught.value.message
+        assert caught.value.remedy == "check the name, or add the index that has it"
 
     def test_a_version_that_is_not_there(self, world: World) -> None:
         with pytest.raises(UnsatisfiableError) as caught:
