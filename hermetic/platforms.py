@@ -20,7 +20,7 @@ PLATFORMS = ("linux-64", "linux-aarch64", "linux-ppc64le", "linux-s390x", "osx-6
 """conda subdirs that hermetic can lock for."""
 
 _GLIBC = "2.28"  # RHEL 8 and newer: what manylinux_2_28 wheels and today's conda-forge packages run on
-_OSX = {"osx-64": "10.15", "osx-arm64": "11.0"}
+_OSX = "13.0"  # what uv assumes too; scientific wheels for macOS ask for 12 at least
 
 _DEFAULTS: dict[str, dict[str, str]] = {
     "linux": {"__unix": "0", "__linux": "5.10", "__glibc": _GLIBC},
@@ -136,7 +136,7 @@ def virtual_packages(platform: str, accelerator: Accelerator, system: Mapping[st
     family = platform.split("-", maxsplit=1)[0]
     found = dict(_DEFAULTS.get(family, {}))
     if family == "osx":
-        found["__osx"] = _OSX[platform]
+        found["__osx"] = _OSX
     if accelerator.kind == "cuda" and family != "osx":
         found["__cuda"] = accelerator.version
     foreign = {"linux": {"__osx", "__win"}, "osx": {"__glibc", "__linux", "__win", "__cuda"},
