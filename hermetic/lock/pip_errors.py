@@ -99,6 +99,9 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
     seen = [provided for provided in request.provided if provided.name in words]
     facts += [f"conda provides {p.name} {p.version} (package {p.conda})" for p in seen[:_LISTED]]
     facts += _tag_hints(hints)
+    system = _assumed(request) if "platform tag" in text or names else ""
+    if system:
+        facts.append(f"assumed of the target: {system}")
     if request.exclude_newer:
         moment = f"{request.exclude_newer:%Y-%m-%d %H:%M} UTC"
         facts.append(f"only what was published until {moment} counts; a file whose index does not say when does not")
@@ -123,9 +126,22 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
         return PythonRefusedError(
             message, place=place, remedy=f"choose another Python than {request.python_version}, or loosen a requirement"
         )
+    if system:
+        name, _, version = system.partition(" ")
+        remedy = (
+            f'if the target machines have a newer {name}, declare it: system = {{ {name} = "{version}" }} or higher'
+        )
+        return UnsatisfiableError(message, place=place, remedy=remedy)
     if unknown:
         return UnsatisfiableError(message, place=place, remedy="check the name, or add the index that has it")
     return UnsatisfiableError(message, place=place, remedy="loosen or remove one of these requirements")
+
+
+def _assumed(request: PipRequest) -> str:
+    """Give the property of the target that decides which wheels fit, as ``system`` names it."""
+    properties = {"__glibc": "glibc", "__osx": "macos"}
+    found = next((v for v in request.virtual_packages if v.name in properties), None)
+    return f"{properties[found.name]} {found.version}" if found else ""
 
 
 def _tag_hints(hints: str) -> list[str]:

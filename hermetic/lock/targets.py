@@ -66,7 +66,7 @@ def _platform_tags(platform: str, versions: dict[str, str]) -> Iterator[str]:
     elif platform.startswith("osx"):
         from packaging.tags import mac_platforms
 
-        parts = [int(part) for part in versions.get("__osx", "11.0").split(".")[:2]]
+        parts = [int(part) for part in versions.get("__osx", "13.0").split(".")[:2]]
         yield from mac_platforms((parts[0], parts[1] if len(parts) > 1 else 0), machine)
     else:
         newest = int([*versions.get("__glibc", "2.17").split("."), "17"][1])
