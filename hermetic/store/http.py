@@ -275,7 +275,7 @@ def _follow(url: str, location: str, hops: int) -> str:
     target = urljoin(secrets.access(url).url, location)
     scheme = urlsplit(target).scheme
     if scheme not in {"http", "https"}:
-        raise NetworkError(f"{redact(url)} redirects to a {scheme} address, which is not followed")
+        raise NetworkError(f"{redact(url)} redirects to a {scheme} address, which is not followed", remedy="check the address")
     return target
 
 
@@ -341,11 +341,12 @@ def _transport_failures(url: str) -> Iterator[None]:
         raise Transient("the server did not answer in time") from error
     except failures.ProxyError as error:
         raise Transient(f"the proxy failed ({redact(str(error.original_error))})") from error
-    except failures.IncompleteRead as error:
-        raise Transient(f"the connection was dropped {error.expected} bytes before the end") from error
     except (failures.HTTPError, HTTPException, ConnectionError, OSError) as error:
         if isinstance(error, (NetworkError, MachineError)):
             raise
+        short = error if isinstance(error, failures.IncompleteRead) else error.__cause__ or error.__context__
+        if isinstance(short, failures.IncompleteRead):
+            raise Transient(f"the connection was dropped {short.expected} bytes before the end") from error
         raise Transient(f"the connection failed ({_cause(error)})") from error
 
 
