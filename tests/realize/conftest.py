@@ -72,6 +72,14 @@ def made_environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def share_environments(store: Path, made: Path) -> Path:
+    """Let a store have the environments of all others: they are named by keys over all that is in them."""
+    (store / "trees").mkdir(parents=True)
+    for kind in SHARED:
+        (store / "trees" / kind).symlink_to(made / kind)
+    return store
+
+
 @pytest.fixture
 def workshop(channel: Path, python_environment: PlatformLock, made_environments: Path, tmp_path: Path) -> Workshop:
     try:
@@ -82,10 +90,7 @@ def workshop(channel: Path, python_environment: PlatformLock, made_environments:
     numbers = iter(range(100))
 
     def elsewhere() -> Workshop:
-        store = Store.open(tmp_path / f"store-{next(numbers)}")
-        (store.root / "trees").mkdir()
-        for kind in SHARED:  # named by keys over all that is in them, so another machine's are the same
-            (store.root / "trees" / kind).symlink_to(made_environments / kind)
+        store = Store.open(share_environments(tmp_path / f"store-{next(numbers)}", made_environments))
         return Workshop(source_builder(store, settings), python_environment, elsewhere)
 
     return elsewhere()
