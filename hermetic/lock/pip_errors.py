@@ -127,10 +127,8 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
             message, place=place, remedy=f"choose another Python than {request.python_version}, or loosen a requirement"
         )
     if system:
-        name, _, version = system.partition(" ")
-        remedy = (
-            f'if the target machines have a newer {name}, declare it: system = {{ {name} = "{version}" }} or higher'
-        )
+        name = system.partition(" ")[0]
+        remedy = f'if the target machines have a newer {name}, declare it: system = {{ {name} = "..." }}'
         return UnsatisfiableError(message, place=place, remedy=remedy)
     if unknown:
         return UnsatisfiableError(message, place=place, remedy="check the name, or add the index that has it")
