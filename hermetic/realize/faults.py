@@ -17,7 +17,7 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n), and run the command again",
     errno.ENAMETOOLONG: "choose a shorter folder with --prefix",
 }
-_NUMBER = re.compile(r"\(os error (\d+)\)")
+_NUMBER = re.compile(r"(?:\(os error |\[Errno )(\d+)[)\]]")
 _SHOWN = 400  # characters of another program's words
 
 
@@ -30,8 +30,8 @@ def words(error: BaseException) -> str:
 def machine_fault(error: BaseException, doing: str) -> MachineError | None:
     """Give the MachineError behind an exception of the system, or None for any other.
 
-    Some of py-rattler's errors have the system's number in their text only; of those, only what is certainly the
-    machine's fault counts.
+    Errors of py-rattler and of other processes have the system's number in their text only; of those, only what is
+    certainly the machine's fault counts.
     """
     if isinstance(error, HermeticError):
         return None

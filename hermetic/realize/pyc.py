@@ -12,21 +12,24 @@ import queue
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hermetic.errors import BuildError
+from hermetic.errors import BuildError, HermeticError
+from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import CondaPackage
 from hermetic.plan.keys import pyc_tree_key
-from hermetic.realize.trees import FILES, LISTING, Tree, normalise, read_tree
+from hermetic.realize.faults import machine_fault
+from hermetic.realize.trees import FILES, Tree, find_tree, read_tree, write_listing
 
 if TYPE_CHECKING:
     from hermetic.store import Store
 
 KIND = "pyc"
+TASK = "compile"
 _BATCH = 16
 _OPTIONS = ("-S", "-B", "-W", "ignore")
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": os.defpath}
@@ -74,24 +77,30 @@ def interpreter(package: CondaPackage, executable: Path) -> Interpreter:
 
 
 def pyc_trees(
-    store: Store, python: Interpreter, groups: Sequence[Sequence[Source]], *, jobs: int | None = None
+    store: Store,
+    python: Interpreter,
+    groups: Sequence[Sequence[Source]],
+    *,
+    jobs: int | None = None,
+    reporter: Reporter = SILENT,
 ) -> list[Tree]:
     """Give one tree of pyc files for each group of sources, compiled first where the store lacks it.
 
     Modules that do not compile have no pyc, as with ``compileall``. Raises BuildError if the interpreter fails.
     """
     keys = [pyc_tree_key(python.package, [(s.path, s.sha256) for s in group]) for group in groups]
-    missing = {key: group for key, group in zip(keys, groups, strict=True) if not store.has_tree(KIND, key)}
+    found = {key: find_tree(store, KIND, key) for key in keys}
+    missing = {key: group for key, group in zip(keys, groups, strict=True) if found[key] is None}
     if missing:
         with ExitStack() as stack:
             folders = {key: stack.enter_context(store.new_tree(KIND, key)) for key in missing}
             work = [item for key, group in missing.items() for item in _targets(folders[key], group, python.tag)]
-            failed = _compile(python, work, jobs or os.cpu_count() or 1)
+            with task(reporter, TASK, "compiling modules", len(work), "modules"):
+                failed = _compile(python, work, jobs or os.cpu_count() or 1, reporter)
             for folder in folders.values():
                 skipped = sorted(name for name, target in failed if target.startswith(f"{folder}{os.sep}"))
-                listing = {"about": {"skipped": skipped}, "entries": [e.to_list() for e in normalise(folder / FILES)]}
-                (folder / LISTING).write_text(json.dumps(listing, separators=(",", ":")))
-    return [read_tree(store, KIND, key) for key in keys]
+                write_listing(folder, {"skipped": skipped})
+    return [found[key] or read_tree(store, KIND, key) for key in keys]
 
 
 def _targets(folder: Path, group: Sequence[Source], tag: str) -> list[list[str]]:
@@ -103,7 +112,7 @@ def _targets(folder: Path, group: Sequence[Source], tag: str) -> list[list[str]]
     return [[str(source.file), source.path, str(target)] for source, target in targets]
 
 
-def _compile(python: Interpreter, work: list[list[str]], jobs: int) -> list[tuple[str, str]]:
+def _compile(python: Interpreter, work: list[list[str]], jobs: int, reporter: Reporter) -> list[tuple[str, str]]:
     """Compile [file, name, target] items in worker processes; give (name, target) of those that cannot be."""
     work = sorted(work, key=lambda item: -os.path.getsize(item[0]))  # noqa: PTH202  the large ones first
     batches: queue.SimpleQueue[list[list[str]]] = queue.SimpleQueue()
@@ -112,12 +121,16 @@ def _compile(python: Interpreter, work: list[list[str]], jobs: int) -> list[tupl
     for start in range(0, len(work), step):
         batches.put(work[start : start + step])
     failed: list[tuple[str, str]] = []
-    faults: list[BuildError] = []
+    faults: list[HermeticError] = []
+
+    def finished(count: int) -> bool:
+        reporter.advance(TASK, count)
+        return bool(faults)
 
     def serve() -> None:
         try:
-            failed.extend(_serve(python, empty, batches, faults))
-        except BuildError as fault:
+            failed.extend(_serve(python, empty, batches, finished))
+        except HermeticError as fault:
             faults.append(fault)
 
     with tempfile.TemporaryDirectory(prefix="hermetic-") as empty:
@@ -132,9 +145,12 @@ def _compile(python: Interpreter, work: list[list[str]], jobs: int) -> list[tupl
 
 
 def _serve(
-    python: Interpreter, folder: str, batches: queue.SimpleQueue[list[list[str]]], faults: Sequence[Any]
+    python: Interpreter, folder: str, batches: queue.SimpleQueue[list[list[str]]], finished: Callable[[int], bool]
 ) -> list[tuple[str, str]]:
-    """Feed one worker until the batches end. ``folder`` is empty: Python looks for its modules there first."""
+    """Feed one worker until the batches end, or ``finished`` says that it is all for nothing.
+
+    ``folder`` is empty: Python looks for its modules there first.
+    """
     worker = Path(__file__).with_name("pyc_worker.py").read_text()
     command = [os.fspath(python.executable), *_OPTIONS, "-c", worker]
     failed = []
@@ -144,7 +160,7 @@ def _serve(
         assert process.stdin
         assert process.stdout
         assert process.stderr
-        while not faults:
+        while True:
             try:
                 batch = batches.get_nowait()
             except queue.Empty:
@@ -157,10 +173,12 @@ def _serve(
                 answer = b""
             if not answer:
                 process.kill()
-                detail = process.stderr.read().decode(errors="replace").strip().splitlines()
-                raise BuildError(
-                    f"the environment's Python failed while it compiled modules: {detail[-1] if detail else 'it died'}",
-                    remedy=f"try it by hand: {python.executable} -c 'import marshal, json'",
-                )
+                said = process.stderr.read().decode(errors="replace").strip().splitlines() or ["it died"]
+                doing = "the environment's Python failed while it compiled modules"
+                if fault := machine_fault(RuntimeError(said[-1]), doing):
+                    raise fault
+                raise BuildError(f"{doing}: {said[-1]}", remedy="build again, with fewer --jobs if memory is short")
             failed += [(batch[position][1], batch[position][2]) for position in json.loads(answer)]
+            if finished(len(batch)):
+                break
     return failed

@@ -14,12 +14,15 @@ import sys
 from collections.abc import Iterable
 from types import CodeType
 
+# marshal writes interned strings otherwise, and strings of one character are the only ones that the compiler does
+# not make anew: whether one is interned depends on what ran before, unless all of them are.
+_INTERNED = [sys.intern(text) for text in ["", *map(chr, range(256))]]
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def pyc(source: bytes, name: str) -> bytes:
     """Give the bytes of a pyc for the bytes of a source."""
-    code = compile(source, name, "exec", dont_inherit=True, optimize=0)
+    code = compile(source, sys.intern(name), "exec", dont_inherit=True, optimize=0)
     held: list[object] = []
     _hold(code, held)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
@@ -29,10 +32,10 @@ def pyc(source: bytes, name: str) -> bytes:
 def _hold(code: CodeType, held: list[object]) -> None:
     """Keep a reference to everything that marshal may find shared.
 
-    It flags an object as shared when anything else refers to it, and strings are shared with whatever happens to be
-    in memory: held by us, all of them are always flagged.
+    It flags an object as shared when anything else refers to it, and until Python 3.9 that shows which names other
+    modules in memory use too: held by us, all of them are always flagged.
     """
-    held += (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_filename, code.co_name)
+    held += (*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, code.co_filename, code.co_name)
     held.append(getattr(code, "co_qualname", None))
     todo: list[Iterable[object]] = [code.co_consts]
     for constants in todo:

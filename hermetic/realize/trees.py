@@ -39,21 +39,61 @@ def make_tree(store: Store, kind: str, key: str, fill: Callable[[Path], Mapping[
 
     ``fill`` writes into an empty folder and gives the listing's ``about``.
     """
-    if not store.has_tree(kind, key):
+    found = find_tree(store, kind, key)
+    if found is None:
         with store.new_tree(kind, key) as folder:
             files = folder / FILES
             files.mkdir()
-            about = fill(files)
-            listing = Listing(normalise(files), about)
-            (folder / LISTING).write_text(json.dumps(listing.to_dict(), separators=(",", ":")))
-    return read_tree(store, kind, key)
+            write_listing(folder, fill(files))
+        found = read_tree(store, kind, key)
+    return found
+
+
+def find_tree(store: Store, kind: str, key: str) -> Tree | None:
+    """Give a tree that the store has, or None; one that somebody changed is dropped, so that it is made anew.
+
+    Files are shared with prefixes where hard links were asked for, and people edit prefixes. An edit shows in a
+    file's size, time or mode: nothing is read.
+    """
+    if not store.has_tree(kind, key):
+        return None
+    try:
+        tree = read_tree(store, kind, key)
+        if _is_untouched(tree):
+            return tree
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    store.drop_tree(kind, key)
+    return None
 
 
 def read_tree(store: Store, kind: str, key: str) -> Tree:
-    """Give a tree that the store has."""
+    """Give a tree that was just made."""
     folder = store.tree_path(kind, key)
     with (folder / LISTING).open("rb") as file:
         return Tree(folder / FILES, Listing.from_dict(json.load(file)))
+
+
+def write_listing(folder: Path, about: Mapping[str, Any]) -> None:
+    """Normalise the files of a new tree and write its listing."""
+    listing = Listing(normalise(folder / FILES), about)
+    (folder / LISTING).write_text(json.dumps(listing.to_dict(), separators=(",", ":")), encoding="ascii")
+
+
+def _is_untouched(tree: Tree) -> bool:
+    base = os.fspath(tree.files) + "/"
+    for entry in tree.listing.entries:
+        if entry.kind == FILE:
+            status = os.lstat(base + entry.path)
+            if (
+                status.st_size != entry.size
+                or status.st_mtime_ns != _TIMES[1]
+                or stat.S_IMODE(status.st_mode) != entry.mode
+            ):
+                return False
+        elif entry.kind == LINK and os.readlink(base + entry.path) != entry.target:  # noqa: PTH115
+            return False
+    return True
 
 
 def normalise(root: Path) -> tuple[FileEntry, ...]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import zipfile
 from hashlib import new as new_hash
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hermetic.errors import IntegrityError
 from hermetic.lock.model import Wheel
+from hermetic.plan.conda_files import check_name, check_path
 from hermetic.plan.keys import wheel_tree_key
 from hermetic.realize.faults import machine_fault, words
 from hermetic.realize.trees import Tree, make_tree
@@ -99,14 +100,13 @@ def _destination(folder: Path, wheel: Wheel) -> Any:
             self.root = ""
 
         def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
+            check_name(name)
             self.scripts.append([name, module, attr, section])
             return RecordEntry(name, None, None)
 
         def write_file(self, scheme: str, path: Any, stream: BinaryIO, is_executable: bool) -> RecordEntry:
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts:
-                raise _unsound(wheel, f"it would write outside of its folder: {path}")
-            target = folder / scheme / pure
+            check_path(str(path))
+            target = folder / scheme / str(path)
             if target.exists():
                 raise _unsound(wheel, f"it holds {path} twice")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from hermetic.digest import sha256_file
 from hermetic.errors import BuildError
 from hermetic.events import task
 from hermetic.lock.model import PlatformLock
-from hermetic.outputs.prefix.checks import check_files, check_projects, link_scripts, refuse_scripts
+from hermetic.outputs.prefix.checks import check_files, check_projects, check_python, link_scripts, refuse_scripts
 from hermetic.outputs.prefix.conda_files import CondaFile, conda_files, stale_pyc
 from hermetic.outputs.prefix.conda_link import link_conda, link_order
 from hermetic.outputs.prefix.conda_meta import write_conda_meta
@@ -40,6 +40,7 @@ def assemble(order: Order, trees: Mapping[str, Tree], staging: Path) -> Assembly
     """Put everything of an environment into ``staging``, as it has to be at the order's prefix."""
     lock, layout, made = order.lock, prefix_layout(order.lock), Assembly()
     linker = Linker(order.link_mode)
+    check_python(lock)
     check_projects(lock, trees)
     scripts = link_scripts(lock, trees)
     if order.link_scripts == "refuse":
@@ -86,7 +87,7 @@ def assemble(order: Order, trees: Mapping[str, Tree], staging: Path) -> Assembly
     for wheel in lock.wheels:
         pyc = compiled.get(f"wheel {wheel.name}", ())
         _link([record(trees[wheel.sha256], layout, wheels[wheel.name], pyc)], staging, made, linker)
-    write_conda_meta(staging, lock, files=kept, installed=made.installed, compiled=compiled)
+    write_conda_meta(staging, lock, files=kept, compiled=compiled)
     return made
 
 
@@ -137,8 +138,7 @@ def _compile(
             if path.endswith(".py") and path.startswith(f"{layout.library}/"):
                 entry = made.installed[path]
                 groups.setdefault((owner, path in made.prefixed), []).append(Source(path, entry.sha256, staging / path))
-    with task(order.reporter, "compile", "compiling modules"):
-        trees = pyc_trees(order.store, python, list(groups.values()), jobs=order.jobs)
+    trees = pyc_trees(order.store, python, list(groups.values()), jobs=order.jobs, reporter=order.reporter)
     compiled: dict[str, list[FileEntry]] = {}
     for (owner, _), tree in zip(groups, trees, strict=True):
         for entry in tree.listing.entries:

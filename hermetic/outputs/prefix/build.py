@@ -70,14 +70,14 @@ def build_prefix(
     if _stands(order):
         return BuildResult(order.prefix, lock.key(), changed=False)
     try:
-        with store.lock(f"prefix-{key('prefix-lock/1', str(order.prefix))[:32]}"):
+        with store.lock(f"prefix-{key('prefix-lock/1', str(order.prefix))[:32]}", reporter=reporter):
             if _stands(order):  # another process has built it meanwhile
                 return BuildResult(order.prefix, lock.key(), changed=False)
             refuse_foreign(order.prefix)
             trees = obtain(order)
             with staging_for(order.prefix) as staging:
-                digest, warnings = make(order, trees, staging)
-                _leave_state(staging, order.state(digest))
+                _, warnings = make(order, trees, staging)
+                _leave_state(staging, order.state())
                 put_in_place(staging, order.prefix)
             return BuildResult(order.prefix, lock.key(), changed=True, warnings=warnings)
     except OSError as error:
@@ -142,8 +142,7 @@ def _check(lock: PlatformLock, link_scripts: str, link_mode: str, *, foreign: bo
 
 
 def _stands(order: Order) -> bool:
-    found = read_state(order.prefix)
-    return found is not None and found == order.state(found.manifest)
+    return read_state(order.prefix) == order.state()
 
 
 def _leave_state(staging: Path, state: State) -> None:

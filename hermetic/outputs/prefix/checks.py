@@ -27,6 +27,15 @@ class LinkScript:
     path: str
 
 
+def check_python(lock: PlatformLock) -> None:
+    """Raise UsageError if something needs a Python and the lock has none."""
+    needy = [wheel.file_name for wheel in lock.wheels] + [p.file_name for p in lock.conda if p.noarch == "python"]
+    if needy and lock.python() is None:
+        raise UsageError(
+            f"{needy[0]} needs a python, and the lock has none", remedy="add python to the spec, and lock again"
+        )
+
+
 def check_projects(lock: PlatformLock, trees: Mapping[str, Tree]) -> None:
     """Raise BuildError if a conda archive carries the metadata of a project that a wheel installs too."""
     wheels = {_normal(wheel.name): wheel for wheel in lock.wheels}

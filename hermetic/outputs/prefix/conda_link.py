@@ -11,6 +11,7 @@ import asyncio
 import json
 import struct
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ def link_conda(
             (cache / name).symlink_to(folder)
             (cache / f"{name}.lock").write_bytes(struct.pack(">Q", _REVISION) + bytes.fromhex(package.sha256))
     try:
-        asyncio.run(_install(order, packages, staging, cache, hard_links=hard_links))
+        with ThreadPoolExecutor(1) as pool:  # the caller may have an event loop of its own, as notebooks do
+            pool.submit(asyncio.run, _install(order, packages, staging, cache, hard_links=hard_links)).result()
     except Exception as error:  # noqa: BLE001  py-rattler's errors have no common base
         _explain(error, order.prefix)
 

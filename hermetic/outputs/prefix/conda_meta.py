@@ -34,19 +34,18 @@ def write_conda_meta(
     lock: PlatformLock,
     *,
     files: Mapping[str, Iterable[CondaFile]],
-    installed: Mapping[str, FileEntry],
     compiled: Mapping[str, Iterable[FileEntry]],
 ) -> None:
     """Replace what py-rattler left in ``conda-meta``.
 
-    By package name, ``files`` are what each has in the prefix and ``compiled`` the pyc files made for it;
-    ``installed`` gives, by path, what is in the prefix where it is known.
+    By package name, ``files`` are what each has in the prefix and ``compiled`` the pyc files made for it. Digests
+    are those of the archive's files: one of bytes that hold the prefix would make this file differ by it too.
     """
     folder = staging / "conda-meta"
     folder.mkdir(exist_ok=True)
     for package in lock.conda:
-        paths = [_path(file, installed) for file in files[package.name]]
-        paths += [_measured(entry, "pyc_file") for entry in compiled.get(package.name, ())]
+        paths = [_path(file) for file in files[package.name]]
+        paths += [{"_path": entry.path, "path_type": "pyc_file"} for entry in compiled.get(package.name, ())]
         paths.sort(key=lambda entry: str(entry["_path"]))
         name = f"{package.name}-{package.version}-{package.build}.json"
         _write(folder / name, _record(package, paths))
@@ -58,10 +57,13 @@ def write_conda_meta(
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     path.unlink(missing_ok=True)  # py-rattler's own has another mode
-    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(
+        values, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )  # an indent takes 10 times longer
+    path.write_text(text + "\n", encoding="utf-8")
 
 
-def _path(file: CondaFile, installed: Mapping[str, FileEntry]) -> dict[str, Any]:
+def _path(file: CondaFile) -> dict[str, Any]:
     entry = file.entry
     if entry.kind == LINK:
         return {"_path": entry.path, "path_type": "softlink"}
@@ -69,17 +71,12 @@ def _path(file: CondaFile, installed: Mapping[str, FileEntry]) -> dict[str, Any]
         windows = entry.path.endswith((".exe", "-script.py"))
         kind = "windows_python_entry_point_" if windows else "unix_python_entry_point"
         kind += ("exe" if entry.path.endswith(".exe") else "script") if windows else ""
-        return _measured(installed[entry.path], kind)
-    path = _measured(entry, "hardlink")
+        return {"_path": entry.path, "path_type": kind}
+    path: dict[str, Any] = {"_path": entry.path, "path_type": "hardlink"}
+    path |= {"sha256": entry.sha256, "size_in_bytes": entry.size}
     if file.placeholder:
         path |= {"prefix_placeholder": file.placeholder, "file_mode": file.mode}
-    if file.placeholder or installed[entry.path].sha256 != entry.sha256:  # the latter: a link script changed it
-        path["sha256_in_prefix"] = installed[entry.path].sha256
     return path
-
-
-def _measured(entry: FileEntry, kind: str) -> dict[str, Any]:
-    return {"_path": entry.path, "path_type": kind, "sha256": entry.sha256, "size_in_bytes": entry.size}
 
 
 def _record(package: CondaPackage, paths: list[dict[str, Any]]) -> dict[str, Any]:

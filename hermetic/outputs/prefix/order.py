@@ -37,6 +37,6 @@ class Order:
     addresses: Mapping[str, str] = field(default_factory=dict)
     jobs: int | None = None
 
-    def state(self, manifest: str = "") -> State:
+    def state(self) -> State:
         """Give the state that the prefix has to have."""
-        return State(self.lock.key(), self.lock.platform, str(self.prefix), self.link_scripts, manifest)
+        return State(self.lock.key(), self.lock.platform, str(self.prefix), self.link_scripts)

@@ -17,13 +17,12 @@ FORMAT = 1
 
 
 class State(NamedTuple):  # no dataclass: importing that would double what a no-op imports
-    """What was built: the environment's key and platform, where, what became of link scripts, the manifest's digest."""
+    """What was built: the environment's key and platform, where, and what became of link scripts."""
 
     key: str
     platform: str
     prefix: str
     link_scripts: str
-    manifest: str
     format: int = FORMAT
 
     def to_text(self) -> str:

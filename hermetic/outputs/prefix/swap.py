@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -21,6 +22,7 @@ from hermetic.outputs.prefix.state import is_prefix
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_RANDOM = re.compile(r"[0-9a-f]{12}")
 
 
 @contextmanager
@@ -42,6 +44,8 @@ def staging_for(prefix: Path) -> Iterator[Path]:
 def remove_leftovers(prefix: Path) -> None:
     """Remove what builds of this prefix left that were killed."""
     for folder in prefix.parent.glob(f"{_escaped(_stem(prefix))}*"):
+        if not _RANDOM.fullmatch(folder.name.removeprefix(_stem(prefix))):
+            continue
         held = _hold(folder)
         if held is not None:
             remove_tree(folder)

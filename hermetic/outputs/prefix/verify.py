@@ -69,10 +69,10 @@ def verify_prefix(
     stated = read_state(prefix)
     scripts = stated.link_scripts if stated and stated.link_scripts in LINK_SCRIPTS else "refuse"
     order = Order(lock, prefix, store, config, reporter, offline, scripts, "auto", addresses or {}, jobs)
-    entries, digest = _manifest(order)
+    entries = _manifest(order)
     with task(reporter, "verify", "verifying", len(entries), "files"):
         findings = list(_compare(prefix, entries, reporter))
-    wanted = order.state(digest)
+    wanted = order.state()
     if (prefix / STATE_FILE).read_text(encoding="utf-8", errors="replace") != wanted.to_text():
         detail = "hermetic's own note was edited"
         if stated and stated.key != wanted.key:
@@ -83,17 +83,17 @@ def verify_prefix(
     return tuple(sorted(findings))
 
 
-def _manifest(order: Order) -> tuple[tuple[FileEntry, ...], str]:
-    """Give what has to be in a prefix, and the digest of that: as the store knows it, else by building it again."""
+def _manifest(order: Order) -> tuple[FileEntry, ...]:
+    """Give what has to be in a prefix: as the store knows it, else by building it again."""
     store = order.store
     digest = (store.get_result(manifest_key(order.state())) or {}).get("manifest", "")
     if digest and store.has_blob(digest):
         data = store.blob_path(digest).read_bytes()
         if sha256_bytes(data) == digest:
-            return read_manifest(data), digest
+            return read_manifest(data)
     with store.staging() as folder:
         digest, _ = make(order, obtain(order), folder)
-    return read_manifest(store.blob_path(digest).read_bytes()), digest
+    return read_manifest(store.blob_path(digest).read_bytes())
 
 
 def _compare(prefix: Path, entries: Iterable[FileEntry], reporter: Reporter) -> Iterable[Finding]:

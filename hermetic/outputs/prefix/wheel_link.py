@@ -29,11 +29,15 @@ _SHEBANG_LIMIT = 124  # Linux reads 127 bytes of a first line (255 since 5.1)
 
 @dataclass(frozen=True)
 class Placed:
-    """A wheel's file in a prefix: what it will be, and from where: a file of a tree, or bytes made for this prefix."""
+    """A wheel's file in a prefix: what it will be, and from where: a file of a tree, or bytes made for this prefix.
+
+    ``prefixed`` if the bytes hold the prefix.
+    """
 
     entry: FileEntry
     file: Path | None = None
     data: bytes = b""
+    prefixed: bool = False
 
 
 def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) -> list[Placed]:
@@ -59,22 +63,29 @@ def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) ->
         if data is None:
             placed[path] = Placed(_moved(entry, path), source)
         else:
-            placed[path] = _made(path, data, executable=True)
+            placed[path] = _script(path, data)
     for name, module, attribute, section in tree.listing.about["scripts"]:
         script = Script(name, module, attribute, section)
         file_name, data = script.generate(interpreter, "win-amd64" if layout.executable.endswith(".exe") else "posix")
         path = f"{layout.scripts}/{file_name}"
-        placed[path] = _made(path, data, executable=True)
+        placed[path] = _script(path, data)
     path = f"{layout.site_packages}/{tree.listing.about['dist_info']}/INSTALLER"
     placed[path] = _made(path, INSTALLER)
     return [placed[path] for path in sorted(placed)]
 
 
 def record(tree: Tree, layout: PrefixLayout, placed: Iterable[Placed], compiled: Iterable[FileEntry]) -> Placed:
-    """Give the RECORD of an installed wheel: every file relative to site-packages, pyc files without digests."""
+    """Give the RECORD of an installed wheel: every file, relative to site-packages.
+
+    pyc files have no digest in it, as is the custom, and neither have scripts that hold the prefix: so RECORD is
+    the same wherever the environment lies.
+    """
     path = f"{layout.site_packages}/{tree.listing.about['dist_info']}/RECORD"
     rows = [(_relative(path, layout), "", "")]
     for file in placed:
+        if file.prefixed:
+            rows.append((_relative(file.entry.path, layout), "", ""))
+            continue
         digest = urlsafe_b64encode(bytes.fromhex(file.entry.sha256)).rstrip(b"=").decode()
         rows.append((_relative(file.entry.path, layout), f"sha256={digest}", str(file.entry.size)))
     rows += [(_relative(entry.path, layout), "", "") for entry in compiled]
@@ -101,8 +112,13 @@ def _moved(entry: FileEntry, path: str) -> FileEntry:
     return FileEntry(path, entry.kind, entry.sha256, entry.size, entry.executable)
 
 
-def _made(path: str, data: bytes, *, executable: bool = False) -> Placed:
-    return Placed(FileEntry(path, FILE, sha256(data).hexdigest(), len(data), executable), None, data)
+def _made(path: str, data: bytes) -> Placed:
+    return Placed(FileEntry(path, FILE, sha256(data).hexdigest(), len(data)), None, data)
+
+
+def _script(path: str, data: bytes) -> Placed:
+    entry = FileEntry(path, FILE, sha256(data).hexdigest(), len(data), executable=True)
+    return Placed(entry, None, data, prefixed=True)
 
 
 def _with_interpreter(source: Path, interpreter: str) -> bytes | None:
