@@ -275,7 +275,9 @@ def _follow(url: str, location: str, hops: int) -> str:
     target = urljoin(secrets.access(url).url, location)
     scheme = urlsplit(target).scheme
     if scheme not in {"http", "https"}:
-        raise NetworkError(f"{redact(url)} redirects to a {scheme} address, which is not followed", remedy="check the address")
+        raise NetworkError(
+            f"{redact(url)} redirects to a {scheme} address, which is not followed", remedy="check the address"
+        )
     return target
 
 
