@@ -129,6 +129,10 @@ class Response:
                 elif time.monotonic() - since > self._timeout:
                     raise Transient(f"only {arrived} bytes came in {self._timeout:g} seconds")
 
+    def starts_at(self, offset: int) -> bool:
+        """Tell whether a part of a file (206) starts where it was asked to."""
+        return self.headers.get("Content-Range", "").replace(" ", "").startswith(f"bytes{offset}-")
+
     def length(self) -> int | None:
         """Give how many bytes the body has, if the server says so."""
         text = self.headers.get("Content-Length", "")
