@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import time
@@ -36,13 +37,14 @@ def channel(request: pytest.FixtureRequest) -> Path:
     home = Path(request.config.cache.mkdir("channels"))
     target = home / digest.hexdigest()[:16]
     with FileLock(home / "lock"):
-        for old in home.iterdir():
-            if old.is_dir() and old != target and old.stat().st_mtime < time.time() - 86400:
+        for old in home.iterdir():  # a folder's time is that of its last use
+            if old.is_dir() and old != target and old.stat().st_mtime < time.time() - 7200:
                 shutil.rmtree(old, ignore_errors=True)
         try:
             package.make_channel(target, requirements=BIG_CHANNEL)
         except HermeticError as error:
             require(False, f"no channel could be made: {error}")
+        os.utime(target)
     return target
 
 

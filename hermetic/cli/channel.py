@@ -43,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--python", metavar="PYTHON", default=None, help="the interpreter to package (default: the running one)"
     )
+    make.add_argument(
+        "--refresh", action="store_true", help="look again for the newest wheels (default: keep what was found before)"
+    )
     add_common(make)
 
 
@@ -58,6 +61,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         requirements=[item for item in wanted if not item.endswith(".whl")],
         wheels=[Path(item) for item in wanted if item.endswith(".whl")],
         interpreter=Path(arguments.python) if arguments.python else None,
+        refresh=arguments.refresh,
         reporter=ui.reporter,
     )
     ui.result(summary.text(), summary.to_dict())

@@ -86,6 +86,11 @@ class Interpreter:
         return f"cp{self.minor.replace('.', '')}{'t' if self.free_threaded else ''}"
 
     @property
+    def flavour(self) -> str:
+        """The end of the build strings of ``python``: what ``python_abi`` tells the ABIs of one version apart by."""
+        return self.abi if self.free_threaded else "cpython"
+
+    @property
     def site_packages(self) -> str:
         """Where packages go, below a prefix."""
         return f"lib/python{self.minor}{'t' if self.free_threaded else ''}/site-packages"

@@ -170,11 +170,11 @@ class _Maker:
             *(partial(self._wheel, wheel, wheels, libraries) for wheel in wheels.values()),
             *(partial(self._small, package, files) for package, files in extras.packages(self.subdir)),
         ]
-        with task(self.reporter, "channel", "making packages", len(jobs), "packages"):
-            names = self._all(jobs)
-            licenses = system_licenses(library.path for library in libraries.values())
-            names += self._all([partial(self._library, lib, licenses.get(lib.path)) for lib in libraries.values()])
-        return names
+        names = self._all("packages", jobs)
+        # only now is it known which libraries the wheels need
+        licenses = system_licenses(library.path for library in libraries.values())
+        found = [libraries[name] for name in sorted(libraries)]
+        return names + self._all("libraries", [partial(self._library, lib, licenses.get(lib.path)) for lib in found])
 
     def _small(self, package: Package, files: Sequence[File], room: Path) -> str:
         return self.folder.add(package, room, lambda _: (files, []))
@@ -185,16 +185,16 @@ class _Maker:
         try_python(self.python, [*files, *libraries], plan.program, room)
         return files, info
 
-    def _all(self, jobs: Sequence[Callable[[Path], str]]) -> list[str]:
+    def _all(self, what: str, jobs: Sequence[Callable[[Path], str]]) -> list[str]:
         """Run jobs, several at a time, each with an empty folder for its files; the first failure ends all."""
 
         def one(job: Callable[[Path], str]) -> str:
             with tempfile.TemporaryDirectory(dir=self.scratch) as room:
                 name = job(Path(room))
-            self.reporter.advance("channel")
+            self.reporter.advance(what)
             return name
 
-        with ThreadPoolExecutor(self.jobs) as pool:
+        with task(self.reporter, what, f"making {what}", len(jobs), "packages"), ThreadPoolExecutor(self.jobs) as pool:
             waiting = [pool.submit(one, job) for job in jobs]
             try:
                 return [future.result() for future in waiting]

@@ -116,7 +116,7 @@ def plan_python(interpreter: Interpreter, loader: Loader, subdir: str, *, pyc: b
         python_site_packages_path=interpreter.site_packages if interpreter.free_threaded else "",
     )
     content = [[f.path, f.link or f.digest()[0], f.executable, f.prefix] for f in ordered]
-    package = replace(package, build=f"{build_hash([package.index(), content, pyc])}_0_cpython")
+    package = replace(package, build=f"{build_hash([package.index(), content, pyc])}_0_{interpreter.flavour}")
     needed = tuple(libraries[name] for name in sorted(libraries))
     return PythonPlan(interpreter, package, ordered, elves, needed, tuple(left_out), program)
 
@@ -153,7 +153,7 @@ def abi_package(interpreter: Interpreter) -> Package:
         build_number=8,
         subdir="noarch",
         noarch="generic",
-        constrains=(f"python {interpreter.minor}.* *_cpython",),
+        constrains=(f"python {interpreter.minor}.* *_{interpreter.flavour}",),
         license="BSD-3-Clause",
     )
 

@@ -40,14 +40,22 @@ class WheelFacts:
 
 
 def read_wheel(path: Path) -> WheelFacts:
-    """Read a wheel's name and metadata. Raises UsageError if it is no wheel, IntegrityError if it is damaged."""
+    """Read a wheel's name and metadata, after a defensive look at all of it.
+
+    Raises UsageError if it is no wheel, IntegrityError if it is damaged or would leave its folder.
+    """
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    from hermetic.store.archive import inspect
 
     try:
         name, version, _, tags = parse_wheel_filename(path.name)
     except InvalidWheelFilename as error:
         raise UsageError(f"{path}: {error}", remedy="give a file named NAME-VERSION-TAGS.whl") from None
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file")
+    inspect(path)
     try:
         sha256 = sha256_file(path)
         with zipfile.ZipFile(path) as archive:
@@ -56,8 +64,6 @@ def read_wheel(path: Path) -> WheelFacts:
             if len(found) != 1:
                 raise IntegrityError(f"{path}: a wheel has one .dist-info folder with METADATA, this has {len(found)}")
             metadata = BytesHeaderParser().parsebytes(archive.read(found[0]))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file") from None
     except (OSError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"{path}: damaged wheel: {error}", remedy="download it again") from error
     try:

@@ -48,7 +48,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def prefix(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An environment installed from the channel over HTTP's sibling, file://, in a folder with a space in its name."""
+    """An environment from the channel, in a folder with a space in its name."""
     room = tmp_path_factory.mktemp("install")
     prefix = room / "an environment"
     install(solve(channel, SPECS, room / "repodata"), prefix, room / "packages")
@@ -140,6 +140,16 @@ def test_every_record_can_be_met_within_the_channel(channel: Path) -> None:
     names = {record["name"] for record in records}
     needed = {text.split()[0] for record in records for text in record["depends"]}
     assert {name for name in needed if not name.startswith("__")} <= names
+
+
+def test_every_archive_passes_the_stores_own_checks(channel: Path, tmp_path: Path) -> None:
+    from hermetic.store.archive import unpack
+
+    archives = [channel / s / name for s in ("linux-64", "noarch") for name in read_records(channel, s)]
+    assert len(archives) > 20
+    for archive in archives:
+        (tmp_path / archive.name).mkdir()
+        assert unpack(archive, tmp_path / archive.name).notes == ()
 
 
 def test_over_http_it_is_the_same_channel(

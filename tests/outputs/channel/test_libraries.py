@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.needs import require
 
+from hermetic.errors import UsageError
 from hermetic.outputs.channel.elf import Elf, read_elf
 from hermetic.outputs.channel.interpreter import ask
 from hermetic.outputs.channel.libraries import (
@@ -133,3 +135,9 @@ def test_the_newest_glibc_of_all_files_is_required() -> None:
 def test_glibcs_own_libraries_are_known() -> None:
     assert all(map(is_glibc, ["libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libm.so.6"]))
     assert not any(map(is_glibc, ["libcrypt.so.1", "libstdc++.so.6", "libnsl.so.2", "libz.so.1"]))
+
+
+def test_without_glibc_no_channel_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "confstr")  # as on Windows; on macOS it knows of no glibc
+    with pytest.raises(UsageError, match="only on Linux with glibc"):
+        this_machine()

@@ -222,7 +222,7 @@ def test_what_is_no_wheel_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a\.whl"):
         read_wheel(tmp_path / "a.whl")
     (tmp_path / "a-1.0-py3-none-any.whl").write_bytes(b"PK\3\4 and so on")
-    with pytest.raises(IntegrityError, match="damaged wheel"):
+    with pytest.raises(IntegrityError, match="no zip, or damaged"):
         read_wheel(tmp_path / "a-1.0-py3-none-any.whl")
     with zipfile.ZipFile(tmp_path / "b-1.0-py3-none-any.whl", "w") as archive:
         archive.writestr("b.py", "")
