@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from hermetic.errors import CredentialsError, HermeticError, IntegrityError
-from hermetic.lock.conda_errors import explain
 from hermetic.lock.model import CondaPackage
 from hermetic.lock.patience import attended
 from hermetic.platforms import NOARCH, VirtualPackage
@@ -113,6 +112,8 @@ class RattlerSolver:
         except HermeticError:
             raise
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
+            from hermetic.lock.conda_errors import explain
+
             raise await explain(error, request, gateway, sources) from None
         names = {url: name for name, url in locations.items()}
         packages = [package_of(record, _channel_of(record, names)) for record in records]
@@ -139,6 +140,8 @@ class RattlerSolver:
         except HermeticError:
             raise
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
+            from hermetic.lock.conda_errors import explain
+
             raise await explain(error, request, self._open(), [source]) from None
         return [package_of(record, channel.name) for records in found for record in records if record.sha256]
 

@@ -73,8 +73,8 @@ def _projects(package: CondaPackage) -> list[tuple[str, str]]:
 @cache
 def _table() -> dict[str, list[str]]:
     """Read the shipped table: conda name -> the projects it installs (an empty list: none)."""
-    from importlib.resources import files
+    from pathlib import Path
 
-    text = files("hermetic.lock").joinpath("names.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("names.json").read_text(encoding="utf-8")
     table: dict[str, list[str]] = json.loads(text)
     return table

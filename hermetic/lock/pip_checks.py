@@ -29,6 +29,11 @@ def is_wheel(requirement: PipRequirement) -> bool:
     return requirement.url.partition("#")[0].lower().endswith(".whl")
 
 
+def is_vcs(requirement: PipRequirement) -> bool:
+    """Tell whether a direct reference names a VCS checkout."""
+    return requirement.url.startswith(("git+", "hg+", "svn+", "bzr+"))
+
+
 def refuse_sources(spec: Spec) -> None:
     """Refuse requirements that only a build could serve, where the spec does not allow it. Raises SpecError."""
     for requirement in spec.pip:
@@ -116,4 +121,4 @@ def _conda_text(requirement: PipRequirement, project: Provided) -> str:
 def _what(requirement: PipRequirement) -> str:
     if requirement.editable:
         return f"editable {requirement.url}"
-    return "a VCS checkout" if re.match(r"(git|hg|svn|bzr)\+", requirement.url) else requirement.url
+    return "a VCS checkout" if is_vcs(requirement) else requirement.url

@@ -20,7 +20,7 @@ from hermetic.errors import (
     UnsatisfiableError,
 )
 from hermetic.lock.names import normal_name
-from hermetic.lock.pip_resolver import PipRequest
+from hermetic.lock.pip_resolver import NeedsSourceError, PipRequest, PythonRefusedError
 from hermetic.secrets import advice, redact
 from hermetic.spec.model import PipRequirement
 
@@ -32,18 +32,6 @@ _PYTHON = re.compile(
 )
 _STUB = re.compile(r"file://\S*?/stubs/([A-Za-z0-9_.]+)-[^-/\s]+-py3-none-any\.whl")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-
-
-class NeedsSourceError(UnsatisfiableError):
-    """Some projects have no wheel that fits: ``names`` says which could be built from source instead."""
-
-    def __init__(self, message: str, names: tuple[str, ...], **rest: object) -> None:
-        super().__init__(message, **rest)  # type: ignore[arg-type]  # place and remedy, as the base has them
-        self.names = names
-
-
-class PythonRefusedError(UnsatisfiableError):
-    """The requirements do not admit this version of Python."""
 
 
 def explain(text: str, request: PipRequest) -> HermeticError:

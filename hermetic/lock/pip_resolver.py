@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from hermetic.errors import UnsatisfiableError
 from hermetic.lock.model import Wheel
 from hermetic.lock.names import Provided
 from hermetic.lock.source import SourceBuild
@@ -86,3 +87,15 @@ class PipResolver(Protocol):
         Raises UnsatisfiableError (NeedsSourceError, PythonRefusedError where that is why), NetworkError,
         CredentialsError or OfflineError, each in the user's terms.
         """
+
+
+class NeedsSourceError(UnsatisfiableError):
+    """Some projects have no wheel that fits: ``names`` says which could be built from source instead."""
+
+    def __init__(self, message: str, names: tuple[str, ...], **rest: object) -> None:
+        super().__init__(message, **rest)  # type: ignore[arg-type]  # place and remedy, as the base has them
+        self.names = names
+
+
+class PythonRefusedError(UnsatisfiableError):
+    """The requirements do not admit this version of Python."""

@@ -15,13 +15,11 @@ from hermetic.lock.incremental import kept_wheels
 from hermetic.lock.job import Job, Target
 from hermetic.lock.model import CondaPackage, PlatformLock, Wheel
 from hermetic.lock.names import provided
-from hermetic.lock.pip_checks import is_wheel, may_build, without_provided
-from hermetic.lock.pip_errors import NeedsSourceError
+from hermetic.lock.pip_checks import is_vcs, is_wheel, may_build, without_provided
 from hermetic.lock.pip_inputs import local_path
-from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
+from hermetic.lock.pip_resolver import IndexAt, NeedsSourceError, PipAnswer, PipRequest
 from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildRequirements, BuiltWheel, SourceBuild, origin_of
-from hermetic.lock.vcs import is_vcs, pin
 from hermetic.platforms import VirtualPackage, current_platform
 from hermetic.secrets import expand
 from hermetic.spec.model import PipOptions, PipRequirement
@@ -165,6 +163,8 @@ def _with_origins(answer: PipAnswer, built: dict[str, _Built]) -> PipAnswer:
 async def _direct_source(requirement: PipRequirement, job: Job, pinned: Wheel | None) -> SourceBuild:
     """Pin what a direct reference names: a checkout to the commit that the old lock has, else to that of today."""
     if is_vcs(requirement):
+        from hermetic.lock.vcs import pin
+
         before = job.previous.spec.get("pip", ()) if job.previous else ()
         same = any(item.get("requirement") == requirement.text for item in before)
         commit = pinned.origin.commit if same and pinned and pinned.origin else ""

@@ -19,8 +19,7 @@ from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
 from hermetic.lock.merge import with_categories
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.pip_checks import refuse_sources
-from hermetic.lock.pip_errors import NeedsSourceError, PythonRefusedError
-from hermetic.lock.pip_resolver import PipAnswer, PipResolver
+from hermetic.lock.pip_resolver import NeedsSourceError, PipAnswer, PipResolver, PythonRefusedError
 from hermetic.lock.pip_side import resolve_pip
 from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildWheel

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -57,6 +56,8 @@ def _stub(stem: str, name: str, version: str) -> bytes:
         "WHEEL": "Wheel-Version: 1.0\nGenerator: hermetic\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "RECORD": "",
     }
+    import zipfile
+
     data = BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for member, text in members.items():

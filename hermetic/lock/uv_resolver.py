@@ -21,7 +21,6 @@ from pathlib import Path
 
 from hermetic.errors import CredentialsError, MachineError, UnsatisfiableError
 from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, without_user
-from hermetic.lock.pip_errors import explain
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
 from hermetic.lock.programs import run
@@ -152,6 +151,8 @@ class UvResolver:
                 f"cannot run uv: {error.strerror}", remedy="install it again (pip install --force-reinstall uv)"
             ) from None
         if ran.status:
+            from hermetic.lock.pip_errors import explain
+
             raise explain(ran.said, request)
         return ran.said
 

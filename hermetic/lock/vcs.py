@@ -17,11 +17,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _TIMEOUT = 60
 
 
-def is_vcs(requirement: PipRequirement) -> bool:
-    """Tell whether a requirement names a VCS checkout."""
-    return re.match(r"(git|hg|svn|bzr)\+", requirement.url) is not None
-
-
 def repository(url: str) -> str:
     """Give the plain Git URL in a requirement's: without ``git+``, revision and fragment."""
     return _split_revision(url.removeprefix("git+").partition("#")[0])[0]
