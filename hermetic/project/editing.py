@@ -5,8 +5,10 @@ A spec is changed only together with its lock: requirements that cannot be met l
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,30 +56,31 @@ def init_project(
             place=Place(str(path)),
             remedy="add to it with 'hermetic add', or give another name",
         )
-    document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
     files = [_from(root, item) for item in spec_files]
     if not files and not conda and not pip and not path.exists():
         files = [item for item in SPEC_FILES if (root / item).is_file() and item != "pyproject.toml"][:1]
     addresses = dict(item.split("=", 1) for item in channels if _is_named(item))
-    table = _environment_table(
-        {
-            "from": files,
-            "channels": [item.split("=", 1)[0] if _is_named(item) else item for item in channels]
-            or ([] if files else ["conda-forge"]),
-            "dependencies": list(conda) or (None if files else []),
-            "pip": list(pip),
-            "platforms": [check_platform(item) for item in platforms],
-            "accelerator": str(Accelerator.parse(accelerator)) if accelerator else "",
-            "system": dict(_system(item) for item in system),
-        }
+    values = {
+        "from": files,
+        "channels": [item.split("=", 1)[0] if _is_named(item) else item for item in channels]
+        or ([] if files else ["conda-forge"]),
+        "dependencies": list(conda) or (None if files else []),
+        "pip": list(pip),
+        "platforms": [check_platform(item) for item in platforms],
+        "accelerator": str(Accelerator.parse(accelerator)) if accelerator else "",
+        "system": dict(_system(item) for item in system),
+    }
+    text = manifest_text(
+        {channel: address if "://" in address else _from(root, address) for channel, address in addresses.items()},
+        name,
+        {key: value for key, value in values.items() if value or (key == "dependencies" and value is not None)},
     )
-    if addresses:
-        known = document.setdefault("channels", tomlkit.table())
-        for channel, address in addresses.items():
-            known[channel] = address if "://" in address else _from(root, address)
-    environments = document.setdefault("environments", tomlkit.table(is_super_table=True))
-    environments[name] = table
-    text = tomlkit.dumps(document)
+    if path.exists():  # what stands there stays as it is, comments and all
+        document, fragment = tomlkit.parse(path.read_text(encoding="utf-8")), tomlkit.parse(text)
+        if addresses:
+            document.setdefault("channels", tomlkit.table()).update(fragment["channels"])
+        document.setdefault("environments", tomlkit.table(is_super_table=True))[name] = fragment["environments"][name]
+        text = tomlkit.dumps(document)
     read_manifest(parse_toml(text, path))  # what is written must be readable: names, platforms and the like
     write_whole(path, text)
     return path
@@ -102,20 +105,33 @@ def _system(item: str) -> tuple[str, str]:
     return name, version
 
 
-def _environment_table(values: dict[str, Any]) -> Any:
-    import tomlkit
+def manifest_text(channels: Mapping[str, str], name: str, values: Mapping[str, Any]) -> str:
+    """Write a manifest of one environment: ``values`` are its keys, tables among them stand in one line."""
+    import toml
 
-    table = tomlkit.table()
-    for key, value in values.items():
-        if value in ("", {}, None) or (value == [] and key != "dependencies"):
-            continue
-        if isinstance(value, dict):
-            inline = tomlkit.inline_table()
-            inline.update(value)
-            table[key] = inline
-        else:
-            table[key] = value
-    return table
+    class Encoder(toml.TomlEncoder):  # type: ignore[type-arg]
+        """The library's writer, with lists and tables as people write them."""
+
+        def dump_list(self, v: Iterable[object]) -> str:
+            return "[" + ", ".join(str(self.dump_value(item)) for item in v) + "]"
+
+        def dump_value(self, v: object) -> str:
+            if isinstance(v, Mapping):
+                return "{ " + ", ".join(f"{key} = {self.dump_value(item)}" for key, item in v.items()) + " }"
+            if isinstance(
+                v, str
+            ):  # a TOML string takes JSON's escapes; the library's own stumble over control characters
+                return json.dumps(v, ensure_ascii=False).replace("\x7f", "\\u007f")
+            return str(super().dump_value(v))
+
+    encoder = Encoder()
+
+    def bare(key: str) -> str:
+        return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else str(encoder.dump_value(key))
+
+    lines = ["[channels]", *(f"{bare(key)} = {encoder.dump_value(value)}" for key, value in channels.items()), ""]
+    keys = [f"{key} = {encoder.dump_value(value)}" for key, value in values.items()]
+    return "\n".join([*(lines if channels else []), f"[environments.{bare(name)}]", *keys, ""])
 
 
 def add_requirements(

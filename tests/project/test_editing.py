@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hermetic.errors import HermeticError, UsageError
-from hermetic.project.editing import init_project
+from hermetic.project.editing import init_project, manifest_text
 from hermetic.project.project import open_project
 
 
@@ -63,3 +66,15 @@ def test_bad_words_are_refused_with_a_remedy_before_anything_is_written(tmp_path
     assert error.value.exit_status == 2
     assert error.value.remedy
     assert not list(tmp_path.iterdir())
+
+
+@given(
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
+    channels=st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=12), max_size=3),
+    words=st.lists(st.text(max_size=12), max_size=3),
+)
+def test_a_written_manifest_is_read_as_it_was_meant(name: str, channels: dict[str, str], words: list[str]) -> None:
+    text = manifest_text(channels, name, {"dependencies": words, "system": {"glibc": "2.36"}})
+    found = tomllib.loads(text)
+    assert found.get("channels", {}) == channels
+    assert found["environments"] == {name: {"dependencies": words, "system": {"glibc": "2.36"}}}
