@@ -104,11 +104,9 @@ class RattlerSolver:
             for channel, source in zip(request.channels, sources, strict=True)
         }
         gateway = self._open()
+        work = _preferring(request, sources, locations, gateway)
         try:
-            keep = await _unrivalled(request, dict(zip(locations, sources, strict=True)), gateway)
-            work = _preferring(request, keep, sources, locations, gateway)
-            watched = {} if self._offline else locations
-            records = await attended(work, watched, self._patience)
+            keep, records = await attended(work, {} if self._offline else locations, self._patience)
         except HermeticError:
             raise
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
@@ -192,19 +190,16 @@ class RattlerSolver:
 
 
 async def _preferring(
-    request: CondaRequest,
-    keep: Sequence[CondaPackage],
-    sources: Sequence[Any],
-    locations: Mapping[str, str],
-    gateway: Gateway,
-) -> list[RepoDataRecord]:
-    """Solve with the old pins held fast; where that cannot be, with the old pins preferred.
+    request: CondaRequest, sources: Sequence[Any], locations: Mapping[str, str], gateway: Gateway
+) -> tuple[list[CondaPackage], list[RepoDataRecord]]:
+    """Solve with the old pins held fast; where that cannot be, with the old pins preferred. Give the pins too.
 
     Preferring alone is not enough: the newest release of something new is chosen first, and moves old pins for it.
     """
     from rattler import BuildString, ChannelPriority, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
     from rattler.exceptions import SolverError
 
+    keep = await _unrivalled(request, dict(zip(locations, sources, strict=True)), gateway)
     pins = [_record(package, locations[package.channel]) for package in keep]
     question: dict[str, Any] = {
         "gateway": gateway,
@@ -222,10 +217,8 @@ async def _preferring(
     specs = [_match_spec(requirement, locations) for requirement in request.requirements]
     if pins:
         with suppress(SolverError):
-            held: list[RepoDataRecord] = await solve(sources, specs, pinned_packages=pins, **question)
-            return held
-    preferred: list[RepoDataRecord] = await solve(sources, specs, locked_packages=pins, **question)
-    return preferred
+            return keep, await solve(sources, specs, pinned_packages=pins, **question)
+    return keep, await solve(sources, specs, locked_packages=pins, **question)
 
 
 async def _unrivalled(request: CondaRequest, sources: Mapping[str, Any], gateway: Gateway) -> list[CondaPackage]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hermetic.config import Config
+from hermetic.config import Config, patience
 from hermetic.errors import HermeticError, UnsatisfiableError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock import backends
@@ -72,7 +72,8 @@ def resolve(
     refuse_sources(spec)
     cache = cache_folder(config)
     offline = offline or config.offline
-    rattler = RattlerSolver(cache / "repodata", offline=offline)
+    waits = patience()
+    rattler = RattlerSolver(cache / "repodata", offline=offline, patience=waits.timeout, retries=waits.retries)
     if isinstance(conda_solver, str):
         conda_solver = backends.conda_solver(conda_solver, rattler, offline=offline)
     if isinstance(pip_resolver, str):

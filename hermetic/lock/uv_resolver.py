@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from hermetic.config import patience
 from hermetic.errors import CredentialsError, MachineError, UnsatisfiableError
 from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, without_user
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
@@ -200,7 +201,9 @@ def _arguments(request: PipRequest, target: str) -> list[str]:
 
 def _environment(request: PipRequest) -> dict[str, str]:
     foreign = _FOREIGN | ({"UV_NO_CONFIG", "UV_CONFIG_FILE"} if request.from_source else frozenset())
-    environment = {name: value for name, value in os.environ.items() if name not in foreign}
+    waits = patience()
+    environment = {"UV_HTTP_TIMEOUT": str(max(1, round(waits.timeout))), "UV_HTTP_RETRIES": str(waits.retries)}
+    environment |= {name: value for name, value in os.environ.items() if name not in foreign}
     environment.update(RUST_LOG="uv_resolver=debug", UV_NO_WRAP="1", COLUMNS="100000")
     if osx := next((v.version for v in request.virtual_packages if v.name == "__osx"), ""):
         environment["MACOSX_DEPLOYMENT_TARGET"] = osx

@@ -373,6 +373,10 @@ class TestIncremental:
         again = world.lock(["python", "six"], ["leaf"], previous=old)
         assert again.platforms == old.platforms
 
+    def test_what_nothing_needs_any_more_goes(self, world: World, old: Lock) -> None:
+        lock = world.lock(["python"], ["onmac"], previous=old)
+        assert (conda_of(lock), wheels_of(lock)) == ({"python": "3.11.7"}, {"onmac": "1.0"})
+
     def test_they_give_way_where_they_must(self, world: World, old: Lock) -> None:
         assert wheels_of(world.lock(["python", "six"], ["leaf>1.0"], previous=old)) == {"leaf": "1.1"}
 
