@@ -55,7 +55,11 @@ def access(url: str, environ: Mapping[str, str] | None = None, *, asked: bool = 
     """
     environ = os.environ if environ is None else environ
     url = expand(url, environ)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # no URL: whoever asks for it will say so
+        return Access(url)
     if parts.scheme not in {"http", "https"}:
         return Access(url)
     user, at, netloc = parts.netloc.rpartition("@")
@@ -63,7 +67,6 @@ def access(url: str, environ: Mapping[str, str] | None = None, *, asked: bool = 
     if at and user:
         name, _, password = user.partition(":")
         return Access(clean, _basic(unquote(name), unquote(password)), "the URL")
-    host, port = parts.hostname or "", parts.port
     return (
         _from_environment(clean, host, port, environ)
         or _from_rattler(clean, host, port, environ)

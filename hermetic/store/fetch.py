@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 JOBS = 12
 """Downloads at once unless told otherwise: enough to hide latency, few enough for a server to be kind."""
-_PROGRESS = 1 << 16
+_PROGRESS = 1 << 14
 """New bytes that make a failed attempt count as progress, so that a long download may break off often."""
 _NAMED = 20
 
@@ -185,37 +185,38 @@ class _Work:
         patience = Patience(self.client.policy, f"{artifact.label} from {redact(url)}", self.stop)
         best, again = 0, True
         while True:
-            resumed = False
             try:
-                hasher, resumed = self._attempt(artifact, url, partial)
+                digest, sure = self._attempt(artifact, url, partial)
             except Transient as failure:
                 if partial.size >= best + _PROGRESS:
                     patience.progressed()
                 best = max(best, partial.size)
                 patience.failed(failure)
                 continue
-            digest, size = hasher.hexdigest(), partial.size
             if digest == artifact.sha256:
                 partial.adopt()
                 return
-            page = partial.head().lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+            fault = _wrong(artifact, redact(url), digest, partial.size, head=partial.head())
             partial.clear()
-            if not (resumed and again):
-                raise _wrong(artifact, redact(url), digest, size, page=page)
+            if sure or not again:
+                raise fault
             again = False
 
-    def _attempt(self, artifact: Artifact, url: str, partial: Partial) -> tuple[hashlib._Hash, bool]:
-        """Get the rest of a file; give the digest over all of it, and whether there was something already."""
+    def _attempt(self, artifact: Artifact, url: str, partial: Partial) -> tuple[str, bool]:
+        """Get the rest of a file; give the digest over all of it, and whether another try would give the same.
+
+        It might not if the file was pieced together, or if the server never said how long it is.
+        """
         if artifact.size is not None and partial.size > artifact.size:
             partial.clear()
         hasher, have = partial.hashed()
-        if have and have == artifact.size:
-            return hasher, True
+        if have and (have == artifact.size or hasher.hexdigest() == artifact.sha256):
+            return hasher.hexdigest(), False
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
         with self.client.attempt(url, headers) as response:
-            if response.status == 416 or (response.status == 206 and not _starts_at(response.headers, have)):
+            if response.status == 416 or (response.status == 206 and not response.starts_at(have)):
                 partial.clear()
                 raise Transient("the server cannot continue where it stopped")
             if have and response.status != 206:  # it sends all of it again
@@ -229,14 +230,10 @@ class _Work:
                 self.reporter.advance("fetch", len(piece))
                 if artifact.size is not None and partial.size > artifact.size:
                     break
-            if response.length() is None and artifact.size is not None and partial.size < artifact.size:
+            announced = response.length() is not None
+            if artifact.size is not None and partial.size < artifact.size and not announced:
                 raise Transient(f"the connection was dropped {artifact.size - partial.size} bytes before the end")
-        return hasher, have > 0
-
-
-def _starts_at(headers: object, offset: int) -> bool:
-    text = str(headers.get("Content-Range", ""))  # type: ignore[attr-defined]
-    return text.replace(" ", "").startswith(f"bytes{offset}-")
+        return hasher.hexdigest(), have == 0 and (announced or artifact.size is not None)
 
 
 def _rank(fault: HermeticError) -> int:
@@ -244,11 +241,15 @@ def _rank(fault: HermeticError) -> int:
     return 0 if isinstance(fault, IntegrityError) else 3 if isinstance(fault, NotFoundError) else 1
 
 
-def _wrong(artifact: Artifact, where: str, digest: str, size: int, *, page: bool = False) -> IntegrityError:
-    wanted = f"{artifact.sha256} ({artifact.size} bytes)" if artifact.size is not None else artifact.sha256
-    hint = "; what came is an HTML page" if page else ""
+def _wrong(artifact: Artifact, where: str, digest: str, size: int, *, head: bytes = b"") -> IntegrityError:
+    wanted, came = f"sha256 {artifact.sha256}", f"sha256 {digest} ({size} bytes)"
+    if artifact.size is not None:
+        wanted += f" ({artifact.size} bytes)"
+        came = came if size <= artifact.size else f"more than {artifact.size} bytes"
+    page = head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+    hint = "; what came is an HTML page, as proxies and sign-in pages send" if page else ""
     return IntegrityError(
-        f"{artifact.label}: wrong bytes from {where}: sha256 {digest} ({size} bytes), locked is {wanted}{hint}",
+        f"{artifact.label}: wrong bytes from {where}: {came}, locked is {wanted}{hint}",
         remedy="nothing was kept; if the change is meant, lock again, else use another mirror and tell its keeper",
     )
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from hermetic import secrets
+from hermetic.config import patience
 from hermetic.errors import CredentialsError, MachineError, NetworkError, UsageError
 from hermetic.secrets import redact
 
@@ -66,11 +67,8 @@ class Policy:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Policy:
         """Read the policy from the environment. Raises UsageError for values that are no numbers."""
-        environ = os.environ if environ is None else environ
-        timeout = _number(environ, "HERMETIC_HTTP_TIMEOUT", cls.timeout)
-        if not timeout:
-            raise UsageError("HERMETIC_HTTP_TIMEOUT is 0 seconds", remedy="unset it, or give the seconds to wait")
-        return cls(timeout=timeout, retries=int(_number(environ, "HERMETIC_HTTP_RETRIES", cls.retries)))
+        asked = patience(environ)
+        return cls(timeout=asked.timeout, retries=asked.retries)
 
 
 class Patience:
@@ -329,7 +327,7 @@ def _transport_failures(url: str) -> Iterator[None]:
     where = redact(url)
     try:
         yield
-    except (failures.LocationParseError, failures.LocationValueError, failures.URLSchemeUnknown, UnicodeError):
+    except ValueError:  # LocationValueError, URLSchemeUnknown, what urlsplit and IDNA raise
         raise NetworkError(f"{where} is no address that can be asked", remedy="check the address") from None
     except (urllib3.exceptions.SSLError, ssl.SSLError) as error:
         reason = getattr(error.args[0] if error.args else None, "verify_message", "") or str(error)
@@ -372,16 +370,3 @@ def _let_go(raw: urllib3.BaseHTTPResponse) -> None:
         pass
     raw.close()
     raw.release_conn()
-
-
-def _number(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise UsageError(f"{name} is {text!r}, which is no number of that kind", remedy=f"unset {name}, or mend it")
-    return value

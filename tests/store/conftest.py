@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from store_samples import Good
 from support.faulty import FaultyServer, faulty
 
 from hermetic.store import Store
-from hermetic.store.fetch import Artifact
 from hermetic.store.http import Client, Policy
 
 PROXIES = "http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split()
@@ -35,20 +34,6 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def client() -> Client:
     return Client(Policy(timeout=5, retries=2, backoff=0.001))
-
-
-@dataclass(frozen=True)
-class Good:
-    """A file on the server."""
-
-    name: str
-    data: bytes
-    sha256: str
-    server: FaultyServer
-
-    def artifact(self, *urls: str, size: int | None = -1) -> Artifact:
-        size = len(self.data) if size == -1 else size
-        return Artifact(self.name, urls or (f"{self.server.url}/{self.name}",), self.sha256, size)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def main(work: str, root: Path, source: Path) -> None:
         if step % 2:  # and the next run gets through, with what the killed one left
             assert attempt(10_000, work, store.root, source)
             assert done(store, work), f"step {step}: lost"
-            assert len(os.listdir(store.root / "staging")) <= 1, f"step {step}: left over"
+            assert len(list((store.root / "staging").iterdir())) <= 1, f"step {step}: left over"
         if through:
             assert half
             print(step)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from multiprocessing import get_context
 from pathlib import Path
+
+from store_samples import names_in
 
 from hermetic.store import Store
 from hermetic.store.session import remove, session, sweep
@@ -46,7 +47,7 @@ def test_what_a_killed_process_left_is_swept_and_what_a_live_one_has_is_not(stor
 def test_a_process_that_ends_well_leaves_nothing(store: Store) -> None:
     code = "import sys, pathlib; from hermetic.store import Store; Store(pathlib.Path(sys.argv[1])).put_bytes(b'x')"
     subprocess.run([sys.executable, "-c", code, str(store.root)], check=True)
-    assert os.listdir(store.root / "staging") == []
+    assert names_in(store.root / "staging") == []
 
 
 def _in_child(root: str) -> str:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
+
+from store_samples import names_in
 
 from hermetic.digest import sha256_bytes
 from hermetic.plan.files import FileEntry, Listing
@@ -85,4 +86,4 @@ def test_verifying_sweeps(store: Store) -> None:
     left = store.root / "staging" / "1-dead"
     left.mkdir(parents=True)
     store.verify()
-    assert os.listdir(store.root / "staging") == []
+    assert names_in(store.root / "staging") == []

@@ -1,4 +1,4 @@
-"""More ways for ``support.faulty`` to misbehave: redirects, servers that cannot resume, trickles, other kinds of keys."""
+"""More ways for ``support.faulty`` to misbehave: redirects, servers that cannot resume, trickles, bearer tokens."""
 
 from __future__ import annotations
 
