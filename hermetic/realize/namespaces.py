@@ -43,7 +43,6 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.umask(0o022)
     try:
         _leave_host(wanted)
         _die_with_parent()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,7 @@ def test_what_cannot_be_run_is_a_status_as_in_a_shell(backend: Backend, command:
 def test_the_environment_is_fixed_and_nothing_of_the_hosts(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")  # some Pythons need it to start, no command may see it
     done = run_sandboxed(["env"], writable={}, environment={"ADDED": "yes", "LANG": "C"}, backend=backend)
     found = dict(line.split("=", 1) for line in done.tail.splitlines())
     found.pop("PWD", None)  # bubblewrap's own, and true
@@ -209,12 +211,16 @@ def test_descriptors_are_not_passed_on(backend: Backend, tmp_path: Path) -> None
 
 
 def test_time_over_ends_every_process(backend: Backend, tmp_path: Path) -> None:
-    script = "(setsid sh -c 'while :; do echo >> /build/alive; done' &) ; echo started; while :; do :; done"
-    with pytest.raises(BuildError, match=r"did not end within 0\.5 seconds\nstarted"):
-        shell(script, backend, writable={"/build": tmp_path}, timeout=0.5)
-    before = (tmp_path / "alive").stat().st_size if (tmp_path / "alive").exists() else 0
-    (tmp_path / "alive").unlink(missing_ok=True)
-    assert not list(tmp_path.iterdir()), before  # nobody makes it anew
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    script = "exec 3>/build/pipe; echo up >&3; (setsid sleep 1000) & echo started; sleep 1000"
+    try:
+        with pytest.raises(BuildError, match=r"did not end within 0\.5 seconds\nstarted"):
+            shell(script, backend, writable={"/build": tmp_path}, timeout=0.5)
+        assert os.read(reader, 100) == b"up\n"
+        assert os.read(reader, 100) == b""  # BlockingIOError if anybody still had it open
+    finally:
+        os.close(reader)
 
 
 def test_what_a_command_leaves_running_ends_with_it(backend: Backend, tmp_path: Path) -> None:
@@ -231,20 +237,49 @@ def test_what_a_command_leaves_running_ends_with_it(backend: Backend, tmp_path: 
         os.close(reader)
 
 
-def test_the_sandbox_ends_with_the_process_that_made_it(backend: Backend, tmp_path: Path) -> None:
+def made_by(backend: Backend) -> str:
+    if isinstance(backend, Bubblewrap):
+        return f"Bubblewrap({backend.program!r})"
+    return f"Namespaces(user_namespace={'without' not in backend.name})"
+
+
+RUN = """
+import sys, threading
+from pathlib import Path
+from hermetic.realize.sandbox import *
+
+def run():
+    command = ["sh", "-c", "exec 3>/build/pipe; echo up >&3; (setsid sleep 1000) & sleep 1000"]
+    run_sandboxed(command, writable={{"/build": Path({folder!r})}}, backend={backend})
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "end"),
+    [
+        pytest.param("run()", lambda process: process.kill(), id="killed"),
+        pytest.param("run()", lambda process: process.terminate(), id="terminated"),
+        pytest.param("run()", lambda process: process.send_signal(signal.SIGINT), id="interrupted"),
+        pytest.param("run()", lambda process: os.killpg(process.pid, signal.SIGINT), id="ctrl-C"),
+        pytest.param(
+            "thread = threading.Thread(target=run); thread.start(); thread.join()",
+            lambda process: os.killpg(process.pid, signal.SIGINT),
+            id="ctrl-C beside a thread",
+        ),
+    ],
+)
+def test_the_sandbox_ends_with_the_process_that_made_it(
+    backend: Backend, tmp_path: Path, call: str, end: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
     os.mkfifo(tmp_path / "pipe")
-    kind = repr(backend.program) if isinstance(backend, Bubblewrap) else f"user_namespace={'out' not in backend.name}"
-    code = (
-        f"from pathlib import Path; from hermetic.realize.sandbox import *; b = {type(backend).__name__}({kind})\n"
-        "run_sandboxed(['sh', '-c', 'exec 3>/build/pipe; echo up >&3; sleep 1000'], "
-        f"writable={{'/build': Path({str(tmp_path)!r})}}, backend=b)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code])
+    code = RUN.format(folder=str(tmp_path), backend=made_by(backend)) + call
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
     with (tmp_path / "pipe").open("rb", buffering=0) as pipe:
         assert pipe.read(3) == b"up\n"
-        process.kill()
+        end(process)
         assert pipe.read() == b""  # the end comes when nobody has it open any more
-    process.wait()
+    assert process.wait() != 0
 
 
 def test_all_output_goes_to_the_log_and_its_end_into_the_answer(backend: Backend, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_a_damaged_wheel_of_the_store_is_built_again(workshop: Workshop, tmp_pat
     source = SourceBuild("demo", path=str(write_project(tmp_path / "demo")))
     built = workshop.build(source)
     Path(built.path).chmod(0o644)
-    Path(built.path).write_bytes(b"damaged")
+    Path(built.path).write_bytes(bytes(built.size))
     assert workshop.build(source) == built
     assert members(built)["demo.py"] == "version = '1.0'\n"
 
@@ -309,7 +309,7 @@ def build_wheel(out, *_):
 """
 ANSWER_LINK = """
 def build_wheel(out, *_):
-    os.symlink("/etc/passwd", out + "/answer.json")
+    os.symlink("HOST/answer", out + "/answer.json")
     os._exit(0)
 """
 NO_ZIP = """
@@ -336,7 +336,8 @@ def build_wheel(out, *_):
 def test_a_backend_that_lies_is_found_out(workshop: Workshop, tmp_path: Path, body: str, said: str) -> None:
     project = write_project(tmp_path / "demo")
     backend = project / "backend.py"
-    backend.write_text(backend.read_text() + "\n" + body)
+    backend.write_text(backend.read_text() + "\n" + body.replace("HOST", str(tmp_path)))
+    (tmp_path / "answer").write_text('"a file of the host"')
     with pytest.raises(BuildError, match=said):
         workshop.build(SourceBuild("demo", "1.0", path=str(project)))
 
