@@ -98,6 +98,36 @@ def channel_url(config: Config, channel: str, subdir: str = "") -> str:
     return f"{address}/{subdir}" if subdir else address
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a silent server is waited for, in seconds, and how often a failing one is asked again."""
+
+    timeout: float = 30.0
+    retries: int = 3
+
+
+def patience(environ: Mapping[str, str] | None = None) -> Patience:
+    """Read ``HERMETIC_HTTP_TIMEOUT`` and ``HERMETIC_HTTP_RETRIES``. Raises UsageError for what is no such number."""
+    environ = os.environ if environ is None else environ
+    timeout = _number(environ, "HERMETIC_HTTP_TIMEOUT", Patience.timeout)
+    if not timeout:
+        raise UsageError("HERMETIC_HTTP_TIMEOUT is 0 seconds", remedy="unset it, or give the seconds to wait")
+    return Patience(timeout, int(_number(environ, "HERMETIC_HTTP_RETRIES", Patience.retries)))
+
+
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise UsageError(f"{name} is {text!r}, which is no number of that kind", remedy=f"unset {name}, or mend it")
+    return value
+
+
 def config_path(environ: Mapping[str, str] | None = None) -> Path:
     """Give the path of the user's configuration file, whether it exists or not."""
     environ = os.environ if environ is None else environ
