@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import IntegrityError, LockFileError, UsageError
 from hermetic.events import SILENT, Reporter, task
-from hermetic.lock.diff import LockDiff, diff
 from hermetic.lock.file import NewerLockError, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.archives import archive_fetcher
 from hermetic.project.project import Declaration, Project, open_project
+
+if TYPE_CHECKING:
+    from hermetic.lock.diff import LockDiff
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,6 @@ def lock_declaration(
     """Resolve what an environment declares, and write its lockfile unless told not to."""
     from hermetic.lock.resolve import resolve
     from hermetic.store import Store
-    from hermetic.store.index import remember_addresses
 
     for warning in declaration.warnings:
         reporter.warn(warning)
@@ -130,13 +131,23 @@ def lock_declaration(
             reporter=reporter,
             build_wheel=build_wheel,
             fetch_archive=archive_fetcher(store, offline=offline, reporter=reporter),
+            meanwhile=_load_the_rest,
             root=project.layout.root,
         )
+    from hermetic.lock.diff import diff
+    from hermetic.store.index import remember_addresses
+
     remember_addresses(store, resolution.addresses)
     lock = resolution.lock
     if write:
         write_lock(lock, declaration.lock_path)
     return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None)
+
+
+def _load_the_rest() -> None:
+    """Import what is needed after solving, while there is nothing to do but to wait."""
+    import hermetic.lock.diff
+    import hermetic.store.index  # noqa: F401
 
 
 def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
