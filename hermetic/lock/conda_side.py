@@ -38,6 +38,7 @@ async def solve_conda(job: Job, target: Target, more: Sequence[CondaRequirement]
             requirements=requirements,
             virtual_packages=target.virtual_packages,
             keep=kept_conda(job.previous, target.platform, names, job.update, job.exclude_newer),
+            moving=bool(job.update),
             rivals=rivals(job.previous, names),
             exclude_newer=job.exclude_newer,
         )

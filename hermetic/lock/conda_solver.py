@@ -44,6 +44,7 @@ class CondaRequest:
 
     ``channels`` in order of (strict) priority; ``keep`` are old pins, preferred where they still fit; ``rivals``
     maps a pin's channel to those that now come before it and did not then: what they have, they take over;
+    ``moving`` tells that some packages are to move: then pins give way where one of these needs it;
     ``constraints`` are MatchSpecs that limit versions but require nothing; ``exclude_newer`` is in UTC, and what
     was published at that moment still counts.
     """
@@ -53,6 +54,7 @@ class CondaRequest:
     requirements: tuple[CondaRequirement, ...]
     virtual_packages: tuple[VirtualPackage, ...]
     keep: tuple[CondaPackage, ...] = ()
+    moving: bool = False
     rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
     exclude_newer: datetime | None = None
@@ -194,6 +196,8 @@ async def _preferring(
 ) -> tuple[list[CondaPackage], list[RepoDataRecord]]:
     """Solve with the old pins held fast; where that cannot be, with the old pins preferred. Give the pins too.
 
+    Where some are to move, pins are only preferred: held fast, they would hold back what is to move.
+
     Preferring alone is not enough: the newest release of something new is chosen first, and moves old pins for it.
     """
     from rattler import BuildString, ChannelPriority, GenericVirtualPackage, MatchSpec, PackageName, Version, solve
@@ -215,7 +219,7 @@ async def _preferring(
         "channel_relations": "disabled",
     }
     specs = [_match_spec(requirement, locations) for requirement in request.requirements]
-    if pins:
+    if pins and not request.moving:
         with suppress(SolverError):
             return keep, await solve(sources, specs, pinned_packages=pins, **question)
     return keep, await solve(sources, specs, locked_packages=pins, **question)

@@ -27,7 +27,8 @@ FetchArchive: TypeAlias = Callable[[str, str, str], Path]
 class Job:
     """What is asked, the old pins, and who solves.
 
-    ``exclude_newer`` is in UTC; ``records`` reads repodata; ``cache`` is a folder that may be lost.
+    ``exclude_newer`` is in UTC; ``records`` reads repodata; ``cache`` is a folder that may be lost. ``meanwhile``
+    is called when the pip resolver's program runs and this process only waits: once per platform.
     """
 
     spec: Spec
@@ -44,6 +45,7 @@ class Job:
     offline: bool = False
     build_wheel: BuildWheel | None = None
     fetch_archive: FetchArchive | None = None
+    meanwhile: Callable[[], None] | None = None
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

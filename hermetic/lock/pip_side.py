@@ -139,10 +139,24 @@ async def _preferring(job: Job, request: PipRequest) -> PipAnswer:
     held = tuple(
         PipRequirement(name, specifier=f"=={version}") for name, version in request.keep.items() if name not in taken
     )
-    if held:
+    if held and not job.update:  # held fast, pins would hold back what is to move
         with suppress(UnsatisfiableError):
-            return await job.pip.resolve(replace(request, constraints=(*request.constraints, *held)))
-    return await job.pip.resolve(request)
+            return await _ask(job, replace(request, constraints=(*request.constraints, *held)))
+    return await _ask(job, request)
+
+
+async def _ask(job: Job, request: PipRequest) -> PipAnswer:
+    """Ask the resolver, and use the time while its program runs."""
+    asked = asyncio.ensure_future(job.pip.resolve(request))
+    try:
+        await asyncio.sleep(0)  # long enough for the program to be started
+        from hermetic.lock import merge, pip_answers, pylock  # noqa: F401  what is needed when it has answered
+
+        if job.meanwhile:
+            job.meanwhile()
+        return await asked
+    finally:
+        asked.cancel()
 
 
 def _with_origins(answer: PipAnswer, built: dict[str, _Built]) -> PipAnswer:

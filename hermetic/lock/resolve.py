@@ -16,12 +16,10 @@ from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.incremental import check_update, kept_wheels
 from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
-from hermetic.lock.merge import with_categories
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.pip_checks import refuse_sources
 from hermetic.lock.pip_resolver import NeedsSourceError, PipAnswer, PipResolver, PythonRefusedError
 from hermetic.lock.pip_side import resolve_pip
-from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildWheel
 from hermetic.platforms import current_platform, virtual_packages
 from hermetic.spec.model import CondaRequirement, Spec
@@ -51,6 +49,7 @@ def resolve(
     reporter: Reporter = SILENT,
     build_wheel: BuildWheel | None = None,
     fetch_archive: FetchArchive | None = None,
+    meanwhile: Callable[[], None] | None = None,
     root: Path | None = None,
     conda_solver: CondaSolver | str = "",
     pip_resolver: PipResolver | str = "",
@@ -60,8 +59,9 @@ def resolve(
     ``previous`` gives the pins to keep; ``update`` names the packages that may move (None: none need to, ``["*"]``:
     all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC). ``root`` is the folder
     that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built;
-    ``fetch_archive`` fetches what an explicit list names and no channel lists. The solvers are py-rattler and uv
-    (pip-tools where there is no uv) unless others are named (``backends``) or given.
+    ``fetch_archive`` fetches what an explicit list names and no channel lists. ``meanwhile`` is called when there is
+    nothing to do but to wait, for work that is needed later (imports, say): several times, or never. The solvers are
+    py-rattler and uv (pip-tools where there is no uv) unless others are named (``backends``) or given.
 
     Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
     platforms fail, the first of them speaks, and the message names the others.
@@ -93,6 +93,7 @@ def resolve(
         offline=offline,
         build_wheel=build_wheel,
         fetch_archive=fetch_archive,
+        meanwhile=meanwhile,
     )
     found = _run(lambda: _all(job, platforms))
     addresses = {digest: url for _, resolved in sorted(found.items()) for digest, url in resolved.addresses.items()}
@@ -152,6 +153,8 @@ async def _one(job: Job, platform: str) -> Resolved:
         wheels=answer.wheels,
         variables=spec.variables,
     )
+    from hermetic.lock.merge import with_categories
+
     return Resolved(with_categories(spec, lock), answer.addresses)
 
 
@@ -189,6 +192,8 @@ def _with_sizes(job: Job, locks: Mapping[str, PlatformLock], addresses: Mapping[
     missing = {w.sha256 for lock in locks.values() for w in lock.wheels if not w.size}
     if not missing:
         return dict(locks)
+    from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
+
     known = [(w.sha256, w.size) for platform in locks for w in kept_wheels(job.previous, platform, None).values()]
     asked = {digest: addresses[digest] for digest in missing & addresses.keys()}
     sizes = find_sizes(asked, known, job.cache / MEMORY, offline=job.offline)

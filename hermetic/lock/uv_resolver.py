@@ -18,20 +18,23 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hermetic.config import patience
 from hermetic.errors import CredentialsError, MachineError, UnsatisfiableError
-from hermetic.lock.pip_answers import Findings, answer, satisfied_extras, without_user
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
 from hermetic.lock.programs import run
-from hermetic.lock.pylock import Release, read_pylock, write_pins
 from hermetic.lock.stubs import write_stubs
-from hermetic.lock.uv_annotations import Annotations, read_annotations
-from hermetic.lock.uv_log import Trace, read_trace
 from hermetic.platforms import VirtualPackage
 from hermetic.secrets import expand
 from hermetic.spec.model import PipOptions, PipRequirement
+
+if TYPE_CHECKING:
+    from hermetic.lock.pip_answers import Findings
+    from hermetic.lock.pylock import Release
+    from hermetic.lock.uv_annotations import Annotations
+    from hermetic.lock.uv_log import Trace
 
 _MANYLINUX = ((2, 40), (2, 39), (2, 38), (2, 37), (2, 36), (2, 35), (2, 34), (2, 33), (2, 32), (2, 31), (2, 28),
               (2, 17))  # fmt: skip
@@ -76,6 +79,8 @@ class UvResolver:
         extended = {r.name for r in request.requirements if r.extras} & {p.name for p in request.provided}
         for _ in range(_ROUNDS):
             found = await self._ask(request, target, extended)
+            from hermetic.lock.pip_answers import answer, satisfied_extras  # loaded while uv runs (pip_side)
+
             more = satisfied_extras(found, request) - extended
             if not more:
                 break
@@ -93,6 +98,8 @@ class UvResolver:
             write_lines(folder / "requirements.in", [*index_lines(request), *requirement_lines(request)])
             write_lines(folder / "constraints.txt", limit_lines(request, stubs))
             if request.keep:
+                from hermetic.lock.pylock import write_pins
+
                 write_pins(folder / "pylock.toml", dict(request.keep))
             arguments = [*_arguments(request, target), *_forbid_builds(folder, request.from_source)]
             try:
@@ -101,6 +108,11 @@ class UvResolver:
                 if len(request.indexes) > 1:
                     await self._refuse_silence(request, request.indexes)
                 raise
+            from hermetic.lock.pip_answers import Findings, without_user
+            from hermetic.lock.pylock import read_pylock
+            from hermetic.lock.uv_annotations import Annotations
+            from hermetic.lock.uv_log import read_trace
+
             releases = read_pylock((folder / "pylock.toml").read_text(encoding="utf-8"))
             trace = read_trace(said)
             annotations = Annotations()
@@ -119,6 +131,8 @@ class UvResolver:
         write_lines(folder / "annotated.txt", pins)
         more = ["--output-file=annotated.txt", "--emit-index-annotation", "--annotation-style=split", "--no-header"]
         await self._run([*arguments, *more], folder, request)
+        from hermetic.lock.uv_annotations import read_annotations
+
         return read_annotations((folder / "annotated.txt").read_text(encoding="utf-8"))
 
     async def _refuse_silence(self, request: PipRequest, indexes: Sequence[IndexAt]) -> None:
