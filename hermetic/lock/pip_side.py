@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hermetic.errors import UnsatisfiableError
+from hermetic.lock.aside import aside
 from hermetic.lock.conda_side import environment_here
 from hermetic.lock.incremental import kept_wheels
 from hermetic.lock.job import Job, Target
@@ -237,7 +238,7 @@ async def _build(
 
     build = job.build_wheel
     async with job.building:  # one at a time: a build takes the whole machine, and platforms share its result
-        wheel = await asyncio.to_thread(build, source, environment, requirements)
+        wheel = await aside(lambda: build(source, environment, requirements))
     if request.platform != here and not wheel.file_name.endswith("-any.whl"):
         raise UnsatisfiableError(
             f"{source.name} must be built for {request.platform}, and this machine is {here}",
