@@ -229,7 +229,7 @@ def _split_fragment(target: str, place: Place | None) -> tuple[str, str, tuple[s
         if key == "egg":
             name, _, extras = value.partition("[")
             # Old spellings carry a version: #egg=name-1.0; a name alone is the norm (PEP 508).
-            name = re.sub(r"(-|==)\d[\w.]*\Z", "", name)
+            name = re.sub(r"(-|==)\d[\w.]*\Z", "", name).rstrip("-_.")
         elif key in _DIGEST:
             hashes.append(check_hash(f"{key}:{value}", place))
         elif key == "subdirectory":
