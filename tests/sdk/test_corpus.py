@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from support.needs import require
+from support.needs import suits
 
 from hermetic import CondaDependencies, HermeticError
 from hermetic.spec import load_spec
@@ -17,7 +17,7 @@ SHARED = Path(os.environ.get("HERMETIC_SHARED", Path(__file__).parents[2].parent
 
 
 def specs(kind: str, *suffixes: str) -> list[Path]:
-    require((SHARED / "corpus").is_dir(), "the corpus of real specs is not here")
+    suits((SHARED / "corpus").is_dir(), "the corpus of real specs is not here")
     with (SHARED / "corpus" / "index.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if kind in row["kind"]]
     paths = [SHARED / "corpus" / row["repo"].replace("/", "+") / row["path"] for row in rows]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.needs import require
+from support.needs import require, suits
 
 from hermetic.errors import UsageError
 from hermetic.outputs.channel.elf import Elf, read_elf
@@ -51,7 +51,7 @@ def test_everything_that_this_python_loads_is_found() -> None:
     code = f"import {modules}\nfor l in open('/proc/self/maps'):\n  if '.so' in l: print(l.split(None, 5)[5].rstrip())"
     python = ask()
     done = subprocess.run([python.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
-    require(done.returncode == 0, f"this Python lacks some of {modules}")
+    suits(done.returncode == 0, f"this Python lacks some of {modules}")
     mapped = {Path(line).resolve() for line in done.stdout.splitlines()}
     extensions = {path for path in mapped if "lib-dynload" in str(path)}
     roots = {path: elf for path in [python.executable, *extensions] if (elf := read_elf(path))}

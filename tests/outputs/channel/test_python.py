@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.needs import require
+from support.needs import suits
 
 from hermetic.errors import BuildError, UsageError
 from hermetic.outputs.channel.archive import PLACEHOLDER, File
@@ -76,7 +76,7 @@ def test_the_package_runs_from_another_folder_on_its_own_libraries(
 
 
 def test_a_package_that_lacks_a_library_is_not_offered(plan: PythonPlan, files: list[File], tmp_path: Path) -> None:
-    require(plan.libraries, "this Python needs no library")
+    suits(plan.libraries, "this Python needs no library")
     lost = {f"lib/{library.name}" for library in plan.libraries}
     with pytest.raises(BuildError, match=r"cannot be packaged: .*(it loads libraries of this machine|module )"):
         try_python(plan.interpreter, [f for f in files if f.path not in lost], plan.program, tmp_path)
@@ -89,7 +89,7 @@ def test_a_package_that_does_not_start_is_not_offered(plan: PythonPlan, files: l
 
 def test_no_file_names_the_folder_python_was_built_for(plan: PythonPlan, files: list[File]) -> None:
     prefix = str(plan.interpreter.prefix)
-    require(prefix.count("/") > 2, "this Python's prefix is a common folder")
+    suits(prefix.count("/") > 2, "this Python's prefix is a common folder")
     assert [file.path for file in files if prefix.encode() in file.read()] == []
     marked = {file.path for file in files if file.prefix}
     assert marked == {file.path for file in files if PLACEHOLDER.encode() in file.read()}
@@ -124,7 +124,7 @@ def test_an_extension_module_whose_library_is_lost_stays_behind(tmp_path: Path) 
     python = ask()
     dynload = tmp_path / "lib-dynload"
     dynload.mkdir()
-    require(python.dynload, "this Python has no extension modules as files")
+    suits(python.dynload, "this Python has no extension modules as files")
     assert python.dynload
     source = next(python.dynload.glob("*.so"))
     broken = dynload / "_broken.so"
@@ -168,7 +168,7 @@ def test_byte_code_is_the_same_wherever_it_is_made(tmp_path: Path) -> None:
 
 def test_debians_python_is_taught_to_look_in_site_packages(tmp_path: Path) -> None:
     site = DEBIAN.resolve().parent.parent / "lib" / DEBIAN.resolve().name / "site.py"
-    require(site.is_file() and "dist-packages" in site.read_text(), "there is no Debian Python here")
+    suits(site.is_file() and "dist-packages" in site.read_text(), "there is no Debian Python here")
     python = ask(DEBIAN)
     plan = plan_python(python, this_machine(), "linux-64")
     assert not plan.left_out
