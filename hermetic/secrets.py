@@ -27,6 +27,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from hermetic.errors import CredentialsError, Place, UsageError
 
 HIDDEN = "***"
+URL = "the URL"
+"""The source of credentials that stand in the URL itself."""
 
 _known: set[str] = set()
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -66,7 +68,7 @@ def access(url: str, environ: Mapping[str, str] | None = None, *, asked: bool = 
     clean = urlunsplit(parts._replace(netloc=netloc))
     if at and user:
         name, _, password = user.partition(":")
-        return Access(clean, _basic(unquote(name), unquote(password)), "the URL")
+        return Access(clean, _basic(unquote(name), unquote(password)), URL)
     return (
         _from_environment(clean, host, port, environ)
         or _from_rattler(clean, host, port, environ)
@@ -138,7 +140,7 @@ def _clean(found: re.Match[str]) -> str:
     kept = f"{user}@" if at and _VARIABLE.search(user) and not _VARIABLE.sub("", user.partition(":")[2]) else ""
     if found["scheme"].lower().startswith("git+ssh") or user == "git":
         kept = f"{user}@" if at and ":" not in user else kept
-    return found["scheme"] + kept + host + slash + _TOKEN.sub(rf"\1{HIDDEN}", path) + fragment + tail
+    return found["scheme"] + kept + host + _TOKEN.sub(rf"\1{HIDDEN}", slash + path) + fragment + tail
 
 
 def _remember(secret: str) -> None:

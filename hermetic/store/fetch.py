@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hermetic.errors import HermeticError, IntegrityError, NetworkError, OfflineError
+from hermetic.errors import CredentialsError, HermeticError, IntegrityError, NetworkError, OfflineError
 from hermetic.events import SILENT, Reporter
 from hermetic.secrets import redact
 from hermetic.store.faults import free_bytes, full_disk, machine_faults
@@ -164,7 +164,7 @@ class _Work:
         yield from (url for url in artifact.urls if is_local(url) or not self.offline)
         if self.offline:
             raise _offline([artifact])
-        if artifact.find is None or any(not isinstance(fault, NotFoundError) for fault in faults):
+        if artifact.find is None or any(not isinstance(fault, NotFoundError | CredentialsError) for fault in faults):
             return
         yield from (url for url in artifact.find() if url not in artifact.urls)
 

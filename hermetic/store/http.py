@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hermetic import secrets
 from hermetic.config import patience
-from hermetic.errors import CredentialsError, MachineError, NetworkError, UsageError
+from hermetic.errors import CredentialsError, MachineError, NetworkError
 from hermetic.secrets import redact
 
 if TYPE_CHECKING:
@@ -154,18 +154,21 @@ class Client:
         """
         asked = False
         hops = 0
+        first = secrets.access(url)
         while True:
             access = secrets.access(url, asked=asked)
+            if not access.headers and first.source == secrets.URL and origin(access.url) == origin(first.url):
+                access = secrets.Access(access.url, first.headers, first.source)
             raw = self._send(method, access.url, {**(headers or {}), **access.headers})
             try:
                 if raw.status in _REDIRECTS and raw.headers.get("Location"):
                     hops += 1
-                    url = _follow(url, raw.headers["Location"], hops)
+                    url = _follow(access.url, raw.headers["Location"], hops)
                     asked = False
                     continue
                 if raw.status == 401 and not asked:
                     asked = True
-                    if secrets.access(url, asked=True) != access:
+                    if secrets.access(url, asked=True).headers not in ({}, access.headers):
                         continue
                 _refuse(raw, access)
                 yield Response(raw, access.url, self.policy.timeout)
@@ -243,7 +246,7 @@ def _make_pool(proxy: str, connections: int) -> urllib3.PoolManager:
             ) from None
         return SOCKSProxyManager(proxy, maxsize=connections, ssl_context=context)
     access = secrets.access(proxy)
-    sent = {"Proxy-Authorization": access.headers["Authorization"]} if access.source == "the URL" else None
+    sent = {"Proxy-Authorization": access.headers["Authorization"]} if access.source == secrets.URL else None
     return urllib3.ProxyManager(access.url, maxsize=connections, ssl_context=context, proxy_headers=sent)
 
 
@@ -271,10 +274,16 @@ def _tls_context() -> Any:
     return context
 
 
+def origin(url: str) -> tuple[str, str]:
+    """Give a URL's scheme and host with port: what credentials belong to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()
+
+
 def _follow(url: str, location: str, hops: int) -> str:
     if hops > _MOST_REDIRECTS:
         raise NetworkError(f"{redact(url)}: more than {_MOST_REDIRECTS} redirects", remedy="check the address")
-    target = urljoin(secrets.access(url).url, location)
+    target = urljoin(url, location)
     scheme = urlsplit(target).scheme
     if scheme not in {"http", "https"}:
         raise NetworkError(

@@ -12,14 +12,14 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 from hermetic.config import Config, channel_url
 from hermetic.errors import IntegrityError, NetworkError
 from hermetic.lock.model import CondaPackage, Wheel
 from hermetic.secrets import redact
 from hermetic.store.fetch import Artifact, is_local, local_path
-from hermetic.store.http import Client, NotFoundError
+from hermetic.store.http import Client, NotFoundError, origin
 from hermetic.store.store import Store
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -133,7 +133,19 @@ def project_files(client: Client, index: str, project: str) -> list[tuple[str, s
                 return _files((folder / name).read_bytes(), name.rpartition(".")[2], f"{folder.as_uri()}/")
         raise NotFoundError(f"{index} has no {project}")
     data, media, address = client.get_bytes(f"{index.rstrip('/')}/{project}/", accept=_ACCEPT)
-    return _files(data, "json" if "json" in media else "html", address)
+    files = _files(data, "json" if "json" in media else "html", address)
+    user = urlsplit(index).netloc.rpartition("@")[0]
+    if not user:
+        return files
+    return [
+        (name, _with_user(url, user) if origin(url) == origin(index) else url, digest) for name, url, digest in files
+    ]
+
+
+def _with_user(url: str, user: str) -> str:
+    """Put the index's credentials (or the placeholders for them) into the address of a file on the same host."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _files(data: bytes, form: str, address: str) -> list[tuple[str, str, str]]:
