@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from hermetic.errors import UsageError
@@ -45,14 +46,18 @@ def is_elf(data: bytes) -> bool:
 
 
 def read_elf(path: Path) -> Elf | None:
-    """Read a file, or give None if it is no ELF file (a linker script named ``.so``, a text)."""
+    """Read a file, or give None if it is no ELF file (a linker script named ``.so``, a text).
+
+    It is mapped, not read: of a library of half a gigabyte, only the headers and tables are touched.
+    """
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
             return None
-    return parse_elf(path.read_bytes(), str(path))
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return parse_elf(data, str(path))
 
 
-def parse_elf(data: bytes, name: str = "file") -> Elf:
+def parse_elf(data: bytes | mmap, name: str = "file") -> Elf:
     """Read the bytes of an ELF file. Raises UsageError if they are damaged."""
     try:
         return _Reader(data).read()
@@ -63,8 +68,8 @@ def parse_elf(data: bytes, name: str = "file") -> Elf:
 class _Reader:
     """The bytes of one ELF file, with its headers decoded."""
 
-    def __init__(self, data: bytes) -> None:
-        if not is_elf(data) or data[4] not in (1, 2) or data[5] not in (1, 2):
+    def __init__(self, data: bytes | mmap) -> None:
+        if not is_elf(data[:4]) or data[4] not in (1, 2) or data[5] not in (1, 2):
             raise ValueError("no ELF header")
         self.data = data
         self.wide = data[4] == 2
@@ -87,7 +92,10 @@ class _Reader:
         return kind, start, address, size
 
     def text(self, offset: int) -> str:
-        return self.data[offset : self.data.index(b"\0", offset)].decode()
+        end = self.data.find(b"\0", offset)
+        if end < 0:
+            raise ValueError("a string without an end")
+        return self.data[offset:end].decode()
 
     def at(self, address: int) -> int:
         """Give the file offset of a memory address."""
@@ -149,7 +157,7 @@ class _Reader:
         """Give the file without the sections that are never loaded (debug information, symbol table)."""
         names = "IIQQQQIIQQ" if self.wide else "IIIIIIIIII"
         if not self.shnum or self.shentsize != struct.calcsize(self.order + names):
-            return self.data
+            return bytes(self.data)
         sections = [list(self.unpack(names, self.shoff + n * self.shentsize)) for n in range(self.shnum)]
         loaded = [n for n, section in enumerate(sections) if n == 0 or section[2] & _SHF_ALLOC]
         end = max(start + size for _, start, _, size in self.segments)
@@ -157,7 +165,7 @@ class _Reader:
         dropped = [sections[n] for n in range(self.shnum) if n not in loaded]
         # symbols name sections by number, and offsets are addresses: only a tail can be cut without a linker
         if loaded != list(range(len(loaded))) or any(s[4] < end and s[5] for s in dropped) or self.shoff < end:
-            return self.data
+            return bytes(self.data)
         table = sections[self.shstrndx][4]
         text = bytearray(b"\0")
         kept = []

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from hermetic.errors import MachineError
-from hermetic.outputs.channel.elf import parse_elf, strip
+from hermetic.outputs.channel.elf import read_elf, strip
 
 _NEUTRAL = b"/opt/python"
 
@@ -57,4 +57,4 @@ def set_run_path(path: Path, run_path: str, *, program: bool = False) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": os.defpath})
     if done.returncode:
         raise MachineError(f"patchelf failed on {path.name}: {done.stderr.strip()}")
-    parse_elf(path.read_bytes(), path.name)
+    read_elf(path)  # what patchelf wrote must be whole

@@ -6,6 +6,7 @@ import base64
 import configparser
 import posixpath
 import re
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from hermetic.errors import IntegrityError, UsageError
 from hermetic.outputs.channel.archive import PLACEHOLDER, File, Package
-from hermetic.outputs.channel.elf import Elf, is_elf, parse_elf
+from hermetic.outputs.channel.elf import Elf, is_elf, parse_elf, read_elf
 from hermetic.outputs.channel.interpreter import Interpreter
 from hermetic.outputs.channel.libraries import glibc_requirement, is_glibc
 from hermetic.outputs.channel.names import conda_version, python_requirement
@@ -57,8 +58,8 @@ def wheel_package(
     elves: dict[str, Elf] = {}
     if not layout.pure:  # a wheel for all platforms may carry binaries of several; none of them is needed
         for file in files:
-            if (data := _elf_bytes(file)) is not None:
-                elves[file.path] = parse_elf(data, f"{wheel.path.name}: {file.path}")
+            if (elf := _elf(file)) is not None:
+                elves[file.path] = elf
     depends = [*requirements, layout.python_requirement()]
     if not layout.pure:
         depends.append(f"python_abi {interpreter.minor}.* *_{interpreter.abi}")
@@ -84,13 +85,10 @@ def wheel_package(
     return WheelPackage(package, tuple(files), licenses, elves)
 
 
-def _elf_bytes(file: File) -> bytes | None:
-    if isinstance(file.content, bytes):
-        return file.content if is_elf(file.content) else None
-    with file.content.open("rb") as stream:
-        if not is_elf(stream.read(4)):
-            return None
-    return file.content.read_bytes()
+def _elf(file: File) -> Elf | None:
+    if isinstance(file.content, Path):
+        return read_elf(file.content)
+    return parse_elf(file.content, file.path) if is_elf(file.content) else None
 
 
 @dataclass
@@ -194,12 +192,14 @@ class _Layout:
         Python's own run path serves what a wheel needs from the system, unless a file has a ``DT_RUNPATH``:
         then nothing but that counts (ld.so(8)), and the environment's folder has to stand in it.
         """
-        data = _elf_bytes(file)
-        elf = parse_elf(data, f"{self.wheel.path.name}: {file.path}") if data else None
-        if not data or not elf or not elf.runpath or all(is_glibc(name) or name in own for name in elf.needed):
+        elf = _elf(file)
+        if not elf or not elf.runpath or all(is_glibc(name) or name in own for name in elf.needed):
             return file
         changed = self.scratch / f"{file.digest()[0]}.elf"
-        changed.write_bytes(data)
+        if isinstance(file.content, Path):
+            shutil.copyfile(file.content, changed)
+        else:
+            changed.write_bytes(file.content)
         library_folder = posixpath.relpath("lib", posixpath.dirname(file.path))
         set_run_path(changed, ":".join([*elf.runpath, f"$ORIGIN/{library_folder}"]))
         return replace(file, content=changed)
