@@ -77,7 +77,7 @@ class SourceBuilder:
         self.config = config
         self.make_prefix = make_prefix
         self.reporter = reporter
-        self.offline = offline
+        self.offline = offline or config.offline
         self.timeout = timeout
 
     def __call__(
