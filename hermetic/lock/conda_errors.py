@@ -23,6 +23,7 @@ from hermetic.errors import (
     UsageError,
 )
 from hermetic.lock.explanation import shorten
+from hermetic.lock.repodata_cache import DamagedRepodataError
 from hermetic.platforms import NOARCH
 from hermetic.secrets import advice, redact
 from hermetic.spec.model import CondaRequirement
@@ -177,7 +178,7 @@ def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> H
     if "timed out" in text:
         return NetworkError(f"{what} does not answer", remedy="try again, or use a mirror")
     if re.search(r"parse|decode zstd|Unknown frame|EOF while|invalid or truncated|decoding", text):
-        return NetworkError(
+        return DamagedRepodataError(
             f"{what} gave repodata that is damaged or none at all",
             remedy="try again; if it stays, the channel is broken",
         )

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from hermetic.errors import CredentialsError, HermeticError, IntegrityError
 from hermetic.lock.model import CondaPackage
 from hermetic.lock.patience import attended
+from hermetic.lock.repodata_cache import DamagedRepodataError, forget_damaged, repodata_bytes
 from hermetic.platforms import NOARCH, VirtualPackage
 from hermetic.secrets import access
 from hermetic.spec.model import CondaRequirement
@@ -89,6 +90,11 @@ class RattlerSolver:
         """Solve (see the Protocol)."""
         try:
             return await self._solve(request)
+        except DamagedRepodataError:
+            if self._offline or not forget_damaged(self._cache, [channel.url for channel in request.channels]):
+                raise
+            self._gateway = None
+            return await self._solve(request)
         except CredentialsError:
             known = dict(self._headers)
             for channel in request.channels:  # now that a server has asked, the keyring counts too
@@ -108,7 +114,7 @@ class RattlerSolver:
         gateway = self._open()
         work = _preferring(request, sources, locations, gateway)
         try:
-            keep, records = await attended(work, {} if self._offline else locations, self._patience)
+            keep, records = await attended(work, {} if self._offline else locations, self._patience, self._arrived)
         except HermeticError:
             raise
         except Exception as error:  # noqa: BLE001 - py-rattler's errors have no base of their own
@@ -136,6 +142,7 @@ class RattlerSolver:
                 ),
                 {} if self._offline else {channel.name: str(source.base_url).rstrip("/")},
                 self._patience,
+                self._arrived,
             )
         except HermeticError:
             raise
@@ -144,6 +151,10 @@ class RattlerSolver:
 
             raise await explain(error, request, self._open(), [source]) from None
         return [package_of(record, channel.name) for records in found for record in records if record.sha256]
+
+    def _arrived(self) -> int:
+        """Count the bytes that the cache holds: it grows while something is downloaded."""
+        return repodata_bytes(self._cache)
 
     def _admit(self, url: str, *, asked: bool = False) -> str:
         """Look the credentials for an address up, and keep them for its requests only; give the clean address."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from hermetic.errors import (
     CredentialsError,
     HermeticError,
+    IntegrityError,
     MachineError,
     NetworkError,
     OfflineError,
@@ -61,6 +62,16 @@ def explain(text: str, request: PipRequest) -> HermeticError:
         return NetworkError(f"{index} does not answer", remedy="try again, or use a mirror")
     if re.search(r"Failed to fetch|error sending request|Connection|dns error|Request failed", text):
         return NetworkError(f"{index} cannot be reached", remedy="check the network and the address")
+    if "Received some unexpected" in text:
+        return NetworkError(
+            f"{index} gave an answer that no index gives:\n  {_indented(text)}",
+            remedy="check its address, or try again",
+        )
+    if "Hash mismatch" in text:
+        return IntegrityError(
+            f"{index} serves a file that is not the one it lists:\n  {_indented(text)}",
+            remedy="try again later; if it stays, use another mirror and tell its keeper",
+        )
     if "os error 28" in text or "os error 13" in text:
         return MachineError(
             "uv cannot keep its cache: no space or no permission", remedy="free it, or set UV_CACHE_DIR"
