@@ -38,8 +38,9 @@ class LinkMode(Enum):
 
 
 def best_mode(source: Path, dest: Path, wish: str = "auto") -> LinkMode:
-    """Find out what the disks of two folders can do, by trying once.
+    """Find out what the disks of two folders can do, by trying once with a file of one byte.
 
+    ``source`` is a folder to write that file in: on the tree's disk, but not the tree itself.
     ``wish``: ``auto`` (reflink, else copy), ``copy``, or ``hardlink`` (falls back to ``auto`` between two disks).
     """
     if wish not in {"auto", "copy", "hardlink"}:
@@ -47,7 +48,7 @@ def best_mode(source: Path, dest: Path, wish: str = "auto") -> LinkMode:
     if wish == "copy":
         return LinkMode.COPY
     name = f".hermetic-{os.getpid()}-{os.urandom(6).hex()}"
-    first, second = source / name, dest / name
+    first, second = source / name, dest / f"{name}-linked"
     with machine_faults("link files", dest):
         try:
             first.write_bytes(b"?")

@@ -133,11 +133,9 @@ def test_conda_packages(box: Path, entries: list[Entry]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@given(
-    members_=st.lists(st.tuples(NAMES, st.binary(max_size=500), st.sampled_from([0, 0o100644, 0o120777])), max_size=8)
-)
+@given(found=st.lists(st.tuples(NAMES, st.binary(max_size=500), st.sampled_from([0, 0o100644, 0o120777])), max_size=8))
 @SANE
-def test_zips(box: Path, members_: list[tuple[str, bytes, int]]) -> None:
+def test_zips(box: Path, found: list[tuple[str, bytes, int]]) -> None:
     dest = prepare(box)
     archive = box / "x" / "archive"
     try:
