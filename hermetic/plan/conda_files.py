@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class CondaContents:
     link_scripts: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
 
-    def to_dict(self, present: frozenset[str]) -> dict[str, Any]:
+    def to_dict(self, present: AbstractSet[str]) -> dict[str, Any]:
         """Give it as JSON values; ``present`` are the files and links beside ``info``, as a rule all listed."""
         return {
             "unlisted": sorted(present - set(self.paths)),
@@ -94,6 +95,9 @@ def _new_paths(document: Any) -> tuple[list[str], frozenset[str], dict[str, tupl
         path = item["_path"]
         if not isinstance(path, str):
             raise TypeError("a path is no text")
+        if item.get("path_type") == "directory":
+            check_path(path)
+            continue
         paths.append(path)
         if item.get("path_type") == "softlink":
             links.add(path)

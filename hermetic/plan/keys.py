@@ -14,7 +14,7 @@ from hermetic.lock.model import CondaPackage, PlatformLock, Wheel
 def conda_tree_key(package: CondaPackage) -> str:
     """Give the key of an unpacked conda archive: its digest and its format (the name ends in it)."""
     kind = "conda" if package.file_name.endswith(".conda") else "tar.bz2"
-    return key("conda-tree/2", {"sha256": package.sha256, "format": kind})
+    return key("conda-tree/1", {"sha256": package.sha256, "format": kind})
 
 
 def wheel_tree_key(wheel: Wheel) -> str:

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 from hermetic.errors import BuildError, HermeticError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import CondaPackage
+from hermetic.plan.files import Listing
 from hermetic.plan.keys import pyc_tree_key
 from hermetic.realize.faults import machine_fault
-from hermetic.realize.trees import FILES, Tree, find_tree, read_tree, write_listing
+from hermetic.realize.trees import FILES, Tree, find_tree, normalise, read_tree, write_listing
 
 if TYPE_CHECKING:
     from hermetic.store import Store
@@ -99,7 +100,7 @@ def pyc_trees(
                 failed = _compile(python, work, jobs or os.cpu_count() or 1, reporter)
             for folder in folders.values():
                 skipped = sorted(name for name, target in failed if target.startswith(f"{folder}{os.sep}"))
-                write_listing(folder, {"skipped": skipped})
+                write_listing(folder, Listing(normalise(folder / FILES), {"skipped": skipped}))
     return [found[key] or read_tree(store, KIND, key) for key in keys]
 
 

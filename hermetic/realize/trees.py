@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hermetic.digest import sha256_file
 from hermetic.plan.files import FILE, FOLDER, LINK, MTIME, FileEntry, Listing
@@ -34,10 +34,10 @@ class Tree:
     listing: Listing
 
 
-def make_tree(store: Store, kind: str, key: str, fill: Callable[[Path], Mapping[str, Any]]) -> Tree:
+def make_tree(store: Store, kind: str, key: str, fill: Callable[[Path], Listing]) -> Tree:
     """Give the tree of a key, filled first if the store lacks it.
 
-    ``fill`` writes into an empty folder and gives the listing's ``about``.
+    ``fill`` writes normalised files into an empty folder and gives their listing.
     """
     found = find_tree(store, kind, key)
     if found is None:
@@ -74,9 +74,8 @@ def read_tree(store: Store, kind: str, key: str) -> Tree:
         return Tree(folder / FILES, Listing.from_dict(json.load(file)))
 
 
-def write_listing(folder: Path, about: Mapping[str, Any]) -> None:
-    """Normalise the files of a new tree and write its listing."""
-    listing = Listing(normalise(folder / FILES), about)
+def write_listing(folder: Path, listing: Listing) -> None:
+    """Write the listing of a new tree."""
     (folder / LISTING).write_text(json.dumps(listing.to_dict(), separators=(",", ":")), encoding="ascii")
 
 

@@ -1,143 +1,103 @@
 """Wheels, unpacked once per digest into trees of the store (PyPA binary distribution format).
 
-A tree holds a wheel's files by installation scheme (``purelib/``, ``scripts/`` ...), because where those lie
-depends on the prefix. RECORD is checked on the way and left out: the one of an installation is another.
+A tree holds a wheel as it is, RECORD checked; where its files go depends on the prefix.
 """
 
 from __future__ import annotations
 
-import zipfile
-from hashlib import new as new_hash
+import configparser
+import csv
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import IntegrityError
 from hermetic.lock.model import Wheel
-from hermetic.plan.conda_files import check_name, check_path
+from hermetic.plan.conda_files import check_name
+from hermetic.plan.files import FILE, FileEntry, Listing
 from hermetic.plan.keys import wheel_tree_key
-from hermetic.realize.faults import machine_fault, words
+from hermetic.realize.faults import words
 from hermetic.realize.trees import Tree, make_tree
 
 if TYPE_CHECKING:
-    from installer.destinations import WheelDestination
-    from installer.records import RecordEntry
-
     from hermetic.store import Store
 
 KIND = "wheel"
-_BLOCK = 1 << 18
+SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
 
 
 def wheel_tree(store: Store, wheel: Wheel) -> Tree:
     """Give a wheel's tree, unpacked first if need be. Raises IntegrityError for a file that is no sound wheel.
 
-    The wheel itself must be in the store.
+    The wheel itself must be in the store. The listing's ``about`` has the name of its metadata folder
+    (``dist_info``), the scheme of its root (``root``), and its ``scripts``: [name, module, attribute, section].
     """
-    return make_tree(store, KIND, wheel_tree_key(wheel), lambda folder: _unpack(store, wheel, folder))
+    from hermetic.store.archive import unpack
 
-
-def _unpack(store: Store, wheel: Wheel, folder: Path) -> dict[str, Any]:
-    import warnings
-
-    from installer import install
-    from installer.sources import WheelFile
-
-    from hermetic.store.archive import inspect
-
-    with store.staging() as staging:
-        named = staging / wheel.file_name  # the file name says which metadata folder is the wheel's own
-        named.symlink_to(store.blob_path(wheel.sha256))
-        inspect(named)
-        destination = _destination(folder, wheel)
+    def fill(folder: Path) -> Listing:
+        listing = unpack(store.blob_path(wheel.sha256), folder, label=wheel.file_name)
+        files = {entry.path: entry for entry in listing.entries if entry.kind == FILE}
         try:
-            with WheelFile.open(named) as source, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "__pycache__ is not installed": we make our own
-                _check_record(source, destination)
-                install(source, destination, {})
-                about = {"dist_info": source.dist_info_dir, "root": destination.root, "scripts": destination.scripts}
-        except IntegrityError:
-            raise
-        except (
-            OSError,
-            ValueError,
-            AssertionError,
-            KeyError,
-            RuntimeError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-        ) as e:
-            if isinstance(e, OSError) and (fault := machine_fault(e, f"cannot unpack {wheel.file_name}")):
-                raise fault from e
-            raise _unsound(wheel, words(e) or type(e).__name__) from e
-    return about
+            return Listing(listing.entries, _about(wheel, folder, files))
+        except (ValueError, AssertionError, KeyError, csv.Error) as error:
+            raise IntegrityError(
+                f"{wheel.file_name} is no sound wheel: {words(error) or type(error).__name__}",
+                remedy=f"choose another version of {wheel.name}, or tell its makers",
+            ) from None
+
+    return make_tree(store, KIND, wheel_tree_key(wheel), fill)
 
 
-def _unsound(wheel: Wheel, reason: str) -> IntegrityError:
-    return IntegrityError(
-        f"{wheel.file_name} is no sound wheel: {reason}",
-        remedy=f"choose another version of {wheel.name}, or tell its makers",
-    )
+def _about(wheel: Wheel, folder: Path, files: Mapping[str, FileEntry]) -> dict[str, Any]:
+    from installer.utils import parse_entrypoints, parse_metadata_file
+
+    dist_info = _dist_info(wheel, files)
+    metadata = parse_metadata_file((folder / dist_info / "WHEEL").read_text("utf-8"))
+    version = metadata.get("Wheel-Version", "")
+    if not version.startswith("1."):
+        raise ValueError(f"it has version {version or 'none'} of the format, and only 1 is known")
+    _check_record(folder / dist_info / "RECORD", files)
+    data = dist_info.removesuffix(".dist-info") + ".data/"
+    for path in files:
+        if path.startswith(data) and path.removeprefix(data).partition("/")[0] not in SCHEMES:
+            raise ValueError(f"it has files for nowhere: {path}")
+    scripts = []
+    if f"{dist_info}/entry_points.txt" in files:
+        try:
+            scripts = [list(s) for s in parse_entrypoints((folder / dist_info / "entry_points.txt").read_text("utf-8"))]
+        except (AssertionError, configparser.Error) as error:
+            raise ValueError(f"its entry_points.txt cannot be understood: {words(error)}") from None
+        for script in scripts:
+            check_name(script[0])
+    root = "purelib" if metadata.get("Root-Is-Purelib", "").lower() == "true" else "platlib"
+    return {"dist_info": dist_info, "root": root, "scripts": sorted(scripts)}
 
 
-def _check_record(source: Any, destination: Any) -> None:
-    """Keep what RECORD says of each file, to be compared while the files are written."""
-    from installer.records import parse_record_file
-
-    for path, stated, _ in parse_record_file(source.read_dist_info("RECORD").splitlines()):
-        destination.stated[path] = stated
-
-
-def _destination(folder: Path, wheel: Wheel) -> Any:
-    from installer.destinations import WheelDestination
-    from installer.records import RecordEntry
-
-    class TreeDestination(WheelDestination):
-        """Writes a wheel into a tree; what depends on a prefix is kept as data."""
-
-        def __init__(self) -> None:
-            self.scripts: list[list[str]] = []
-            self.stated: dict[str, str] = {}
-            self.root = ""
-
-        def write_script(self, name: str, module: str, attr: str, section: str) -> RecordEntry:
-            check_name(name)
-            self.scripts.append([name, module, attr, section])
-            return RecordEntry(name, None, None)
-
-        def write_file(self, scheme: str, path: Any, stream: BinaryIO, is_executable: bool) -> RecordEntry:
-            check_path(str(path))
-            target = folder / scheme / str(path)
-            if target.exists():
-                raise _unsound(wheel, f"it holds {path} twice")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            stated = self._stated(scheme, str(path))
-            algorithm, _, digest = stated.partition("=")
-            hasher = new_hash(algorithm) if digest else None
-            with target.open("xb") as file:
-                while block := stream.read(_BLOCK):
-                    file.write(block)
-                    if hasher:
-                        hasher.update(block)
-            if hasher and _urlsafe(hasher.digest()) != digest.rstrip("="):
-                raise _unsound(wheel, f"its RECORD gives another digest for {path}")
-            if is_executable or scheme == "scripts":
-                target.chmod(0o755)
-            return RecordEntry(str(path), None, None)
-
-        def finalize_installation(self, scheme: str, record_file_path: str, records: object) -> None:
-            del record_file_path, records  # RECORD is made for the prefix
-            self.root = scheme
-
-        def _stated(self, scheme: str, path: str) -> str:
-            data = f"{record_folder}.data/{scheme}/{path}"
-            return self.stated.get(data, self.stated.get(path, ""))
-
-    record_folder = "-".join(wheel.file_name.split("-")[:2])
-    kind: type[WheelDestination] = TreeDestination
-    return kind()
+def _dist_info(wheel: Wheel, files: Mapping[str, FileEntry]) -> str:
+    found = sorted({path.split("/")[0] for path in files if re.match(r"[^/]+\.dist-info/", path)})
+    if len(found) != 1:
+        raise ValueError(f"it has {len(found)} metadata folders: {', '.join(found) or 'none'}")
+    named = re.sub(r"[-_.]+", "-", found[0].removesuffix(".dist-info").rpartition("-")[0]).lower()
+    if named != re.sub(r"[-_.]+", "-", wheel.file_name.split("-")[0]).lower():
+        raise ValueError(f"its metadata is that of another project: {found[0]}")
+    for name in ("WHEEL", "METADATA", "RECORD"):
+        if f"{found[0]}/{name}" not in files:
+            raise ValueError(f"it has no {found[0]}/{name}")
+    return found[0]
 
 
-def _urlsafe(digest: bytes) -> str:
-    from base64 import urlsafe_b64encode
+def _check_record(record: Path, files: Mapping[str, FileEntry]) -> None:
+    """Raise ValueError if RECORD gives another digest of a file. One that it leaves out is in the lock's digest too."""
+    with record.open(encoding="utf-8", newline="") as file:
+        stated = {row[0]: row[1] for row in csv.reader(file) if len(row) >= 2}
+    for path, entry in files.items():
+        algorithm, _, digest = stated.get(path, "").partition("=")
+        if algorithm == "sha256" and digest.rstrip("=") != record_digest(entry.sha256):
+            raise ValueError(f"its RECORD gives another digest for {path}")
 
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+def record_digest(sha256: str) -> str:
+    """Give a digest as RECORD writes it."""
+    return urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()

@@ -39,7 +39,7 @@ class Assembly:
 def assemble(order: Order, trees: Mapping[str, Tree], staging: Path) -> Assembly:
     """Put everything of an environment into ``staging``, as it has to be at the order's prefix."""
     lock, layout, made = order.lock, prefix_layout(order.lock), Assembly()
-    linker = Linker(order.link_mode)
+    linker = Linker(order.store.root, staging, order.link_mode)
     check_python(lock)
     check_projects(lock, trees)
     scripts = link_scripts(lock, trees)
@@ -145,7 +145,7 @@ def _compile(
             if entry.kind == FILE:
                 target = staging / entry.path
                 target.unlink(missing_ok=True)
-                linker.link(str(tree.files / entry.path), str(target), entry.mode)
+                linker.link(str(tree.files / entry.path), str(target), executable=False)
                 made.installed[entry.path] = entry
                 compiled.setdefault(owner, []).append(entry)
     return compiled

@@ -19,7 +19,7 @@ from hermetic.outputs.prefix.links import MODES
 from hermetic.outputs.prefix.manifest import manifest_bytes, settle_prefix
 from hermetic.outputs.prefix.order import LINK_SCRIPTS, Order
 from hermetic.outputs.prefix.state import STATE_FILE, State, read_state
-from hermetic.outputs.prefix.swap import put_in_place, refuse_foreign, staging_for
+from hermetic.outputs.prefix.swap import put_in_place, refuse_foreign, remove_leftovers, staging_for
 from hermetic.platforms import check_platform, current_platform
 from hermetic.realize.conda_tree import conda_tree
 from hermetic.realize.faults import machine_fault
@@ -67,9 +67,10 @@ def build_prefix(
     order = Order(
         lock, checked_prefix(prefix), store, config, reporter, offline, link_scripts, link_mode, addresses or {}, jobs
     )
-    if _stands(order):
-        return BuildResult(order.prefix, lock.key(), changed=False)
     try:
+        if _stands(order):
+            remove_leftovers(order.prefix)  # of a build that was killed when all but the cleaning up was done
+            return BuildResult(order.prefix, lock.key(), changed=False)
         with store.lock(f"prefix-{key('prefix-lock/1', str(order.prefix))[:32]}", reporter=reporter):
             if _stands(order):  # another process has built it meanwhile
                 return BuildResult(order.prefix, lock.key(), changed=False)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import os
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hermetic.errors import BuildError
 from hermetic.lock.model import Wheel
 from hermetic.outputs.prefix.layout import PrefixLayout
 from hermetic.plan.files import FILE, FileEntry
 from hermetic.realize.trees import Tree
+from hermetic.realize.wheel_tree import record_digest
 
 if TYPE_CHECKING:
     from hermetic.outputs.prefix.links import Linker
@@ -44,6 +45,7 @@ def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) ->
     """Give what a wheel puts into a prefix, sorted by path, without its RECORD."""
     from installer.scripts import Script
 
+    about = tree.listing.about
     folders = {
         "purelib": layout.site_packages,
         "platlib": layout.site_packages,
@@ -51,19 +53,24 @@ def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) ->
         "headers": f"{layout.headers}/{wheel.name}",
         "data": "",
     }
+    data_folder = about["dist_info"].removesuffix(".dist-info") + ".data/"
     interpreter = f"{prefix}{os.sep}{layout.executable}"
     placed: dict[str, Placed] = {}
     for entry in tree.listing.entries:
-        if entry.kind != FILE:
-            continue
-        scheme, _, rest = entry.path.partition("/")
+        if entry.kind != FILE or "__pycache__" in entry.path.split("/") or entry.path == f"{about['dist_info']}/RECORD":
+            continue  # pyc files are made anew, and RECORD is another one
+        scheme, rest = about["root"], entry.path
+        if rest.startswith(data_folder):
+            scheme, _, rest = rest.removeprefix(data_folder).partition("/")
         path = f"{folders[scheme]}/{rest}".lstrip("/")
         source = tree.files / entry.path
-        data = _with_interpreter(source, interpreter) if scheme == "scripts" else None
-        if data is None:
-            placed[path] = Placed(_moved(entry, path), source)
+        text = _with_interpreter(source, interpreter) if scheme == "scripts" else None
+        if path in placed:
+            raise BuildError(f"{wheel.file_name} has {path} twice", remedy=f"choose another version of {wheel.name}")
+        if text is None:
+            placed[path] = Placed(replace(entry, path=path, executable=entry.executable or scheme == "scripts"), source)
         else:
-            placed[path] = _script(path, data)
+            placed[path] = _script(path, text)
     for name, module, attribute, section in tree.listing.about["scripts"]:
         script = Script(name, module, attribute, section)
         file_name, data = script.generate(interpreter, "win-amd64" if layout.executable.endswith(".exe") else "posix")
@@ -86,7 +93,7 @@ def record(tree: Tree, layout: PrefixLayout, placed: Iterable[Placed], compiled:
         if file.prefixed:
             rows.append((_relative(file.entry.path, layout), "", ""))
             continue
-        digest = urlsafe_b64encode(bytes.fromhex(file.entry.sha256)).rstrip(b"=").decode()
+        digest = record_digest(file.entry.sha256)
         rows.append((_relative(file.entry.path, layout), f"sha256={digest}", str(file.entry.size)))
     rows += [(_relative(entry.path, layout), "", "") for entry in compiled]
     text = io.StringIO()
@@ -99,17 +106,13 @@ def link_placed(placed: Iterable[Placed], staging: Path, linker: Linker) -> None
     for file in placed:
         target = f"{staging}/{file.entry.path}"
         if file.file is not None:
-            linker.link(os.fspath(file.file), target, file.entry.mode)
+            linker.link(os.fspath(file.file), target, executable=file.entry.executable)
         else:
-            linker.write(target, file.data, file.entry.mode)
+            linker.write(target, file.data, executable=file.entry.executable)
 
 
 def _relative(path: str, layout: PrefixLayout) -> str:
     return os.path.relpath(path, layout.site_packages).replace(os.sep, "/")
-
-
-def _moved(entry: FileEntry, path: str) -> FileEntry:
-    return FileEntry(path, entry.kind, entry.sha256, entry.size, entry.executable)
 
 
 def _made(path: str, data: bytes) -> Placed:
