@@ -59,10 +59,8 @@ def _about(package: CondaPackage, folder: Path, entries: Mapping[str, FileEntry]
         stated = [index["name"], str(index["version"]), str(index["build"])]
         contents = read_contents(read)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = words(error) if "info/index.json" in entries else "it has no info/index.json"
-        reason = f"its info lacks {error.args[0]!r}" if isinstance(error, KeyError) else reason
         raise IntegrityError(
-            f"{package.file_name} is no complete conda package: {reason}", remedy=_OTHER_BUILD
+            f"{package.file_name} is no whole conda package: {_reason(error, entries)}", remedy=_OTHER_BUILD
         ) from None
     lacking = sorted(path for path in contents.paths if path not in entries)
     if lacking:
@@ -72,6 +70,16 @@ def _about(package: CondaPackage, folder: Path, entries: Mapping[str, FileEntry]
         )
     present = {path for path, entry in entries.items() if entry.kind != FOLDER and not path.startswith("info/")}
     return {"package": stated, "mistyped": _mistyped(package, contents, entries), **contents.to_dict(present)}
+
+
+def _reason(error: Exception, entries: Mapping[str, FileEntry]) -> str:
+    if "info/index.json" not in entries:
+        return "it has no info/index.json"
+    if isinstance(error, KeyError):
+        return f"its info lacks {error.args[0]!r}"
+    if isinstance(error, ValueError):
+        return words(error)
+    return "its info is not what the format says"
 
 
 def _mistyped(package: CondaPackage, contents: CondaContents, entries: Mapping[str, FileEntry]) -> bool:

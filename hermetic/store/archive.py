@@ -81,7 +81,7 @@ def _read(path: Path, sink: Sink, label: str, limits: Limits, *, jobs: int) -> A
     label = label or path.name
     packed = path.stat().st_size
     guard = Guard(label, packed, limits)
-    kind = sniff(path)
+    kind = sniff(path, label)
     if kind == CONDA:
         _read_conda(path, guard, sink, label)
     elif kind == ZIP:
@@ -100,7 +100,7 @@ def _read(path: Path, sink: Sink, label: str, limits: Limits, *, jobs: int) -> A
     return ArchiveListing(kind, entries, packed, guard.unpacked, tuple(guard.notes))
 
 
-def sniff(path: Path) -> str:
+def sniff(path: Path, label: str = "") -> str:
     """Tell an archive's kind by its bytes (a blob's name says nothing). Raises IntegrityError for any other file."""
     with path.open("rb") as file:
         head = file.read(4)
@@ -109,9 +109,11 @@ def sniff(path: Path) -> str:
     if head.startswith(b"\x1f\x8b"):
         return TAR_GZ
     if head.startswith((b"PK\3\4", b"PK\5\6")):
-        with _zip(path, path.name) as archive:
+        with _zip(path, label or path.name) as archive:
             return CONDA if any(_is_part(name) for name in archive.namelist()) else ZIP
-    raise IntegrityError(f"{path.name}: no archive that hermetic knows", remedy="fetch it again, or check its address")
+    raise IntegrityError(
+        f"{label or path.name}: no archive that hermetic knows", remedy="fetch it again, or check its address"
+    )
 
 
 def _read_conda(path: Path, guard: Guard, sink: Sink, label: str) -> None:
