@@ -88,6 +88,9 @@ class Guard:
     def hard_link(self, name: str, target: str) -> tuple[str, str, list[str]]:
         """Let a hard link through: its clean path, that of the earlier file it shares, and the new folders above."""
         path = self._new(name)
+        if target.startswith("/") or ".." in target.split("/"):
+            how = "has an absolute target" if target.startswith("/") else "leads out of the archive"
+            self.refuse(f"a hard link {how}, {printable(target)}", name)
         source = self._path(target)
         if source not in self._files:
             self.refuse(f"a hard link leads to {printable(target)}, which is no earlier file of the archive", name)
