@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 from support import channel as hand
-from support.needs import require
+from support.needs import require, suits
 from support.servers import Server, serve
 
 from hermetic.errors import HermeticError
@@ -30,16 +30,19 @@ BIG_CHANNEL = ("numpy", "pandas", "pip", "requests")
 
 
 @pytest.fixture(scope="session")
-def channel(request: pytest.FixtureRequest) -> Path:
+def channel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real channel: this Python, numpy, pandas, requests, pip, accel, prefix-probe. Read only.
 
     It is made once, kept in pytest's cache folder under a name that tells its inputs, and shared by all workers.
     """
-    require(sys.platform == "linux", "the channel is made on Linux")
+    suits(sys.platform == "linux", "the embedded channel is made on Linux")
     digest = hashlib.sha256(repr((sys.version, sys.base_prefix, BIG_CHANNEL)).encode())
     for source in sorted(Path(package.__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    home = Path(request.config.cache.mkdir("channels"))
+    cache = getattr(request.config, "cache", None)  # absent with -p no:cacheprovider
+    base = tmp_path_factory.getbasetemp()
+    home = Path(cache.mkdir("channels")) if cache else base.parent / "channels"
+    home.mkdir(exist_ok=True)
     target = home / digest.hexdigest()[:16]
     with FileLock(home / "lock"):
         for old in home.iterdir():  # a folder's time is that of its last use

@@ -26,6 +26,10 @@ _ABI_MARKERS = {"GLIBC_ABI_DT_RELR": (2, 36)}
 """Version names of glibc that say a feature instead of a number, and the release that brought it."""
 
 
+_DAMAGE = (struct.error, IndexError, OverflowError, ValueError)
+"""What reading wild offsets and counts can end in."""
+
+
 @dataclass(frozen=True)
 class Elf:
     """What the dynamic section of one ELF file says. ``kind`` is (class, byte order, machine): only equal ones link."""
@@ -61,7 +65,7 @@ def parse_elf(data: bytes | mmap, name: str = "file") -> Elf:
     """Read the bytes of an ELF file. Raises UsageError if they are damaged."""
     try:
         return _Reader(data).read()
-    except (struct.error, IndexError, ValueError, UnicodeDecodeError) as error:
+    except _DAMAGE as error:
         raise UsageError(f"{name}: damaged ELF file: {error}") from error
 
 
@@ -192,5 +196,5 @@ def strip(data: bytes) -> bytes:
     """Give an ELF file without debug information and symbols; one that cannot be slimmed safely comes back as it is."""
     try:
         return _Reader(data).strip()
-    except (struct.error, IndexError, ValueError, UnicodeDecodeError):
+    except _DAMAGE:
         return data

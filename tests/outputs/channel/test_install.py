@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from support.install import SYSTEM, install, solve
 from support.servers import Server
 from support.wheels import make_wheel
@@ -162,9 +161,7 @@ def test_over_http_it_is_the_same_channel(
     assert any(path.endswith("repodata.json") for _, path in server.requests)
 
 
-def test_wheels_with_scripts_data_and_headers_are_installed_where_pip_puts_them(
-    channel: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_wheels_with_scripts_data_and_headers_are_installed_where_pip_puts_them(channel: Path, tmp_path: Path) -> None:
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     data = {
         "scripts/hello": "#!python\nimport many\nprint(many.WORD)\n",
@@ -179,8 +176,7 @@ def test_wheels_with_scripts_data_and_headers_are_installed_where_pip_puts_them(
         tmp_path, "marked", files=arch, tag=f"{tag}-{tag}-linux_x86_64", scripts={"mark": "marked:main"}
     )
     copy = tmp_path / "channel"
-    with FileLock(request.config.cache.mkdir("channels") / "lock"):
-        subprocess.run(["cp", "-a", channel, copy], check=True)
+    subprocess.run(["cp", "-a", channel, copy], check=True)
     make_channel(copy, requirements=[], wheels=[pure, special])
     prefix = tmp_path / "env"
     install(solve(copy, ["many", "marked", "pip"], tmp_path / "r"), prefix, tmp_path / "p")

@@ -124,9 +124,7 @@ def test_an_extension_module_whose_library_is_lost_stays_behind(tmp_path: Path) 
     python = ask()
     dynload = tmp_path / "lib-dynload"
     dynload.mkdir()
-    suits(python.dynload, "this Python has no extension modules as files")
-    assert python.dynload
-    source = next(python.dynload.glob("*.so"))
+    source = next((python.dynload or python.stdlib / "lib-dynload").glob("*.so"))
     broken = dynload / "_broken.so"
     broken.write_bytes(source.read_bytes())
     from hermetic.outputs.channel.patch import patchelf
