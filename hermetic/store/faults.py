@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +56,8 @@ def full_disk(doing: str, root: Path, *, needed: int | None = None, reason: str 
 
 def free_bytes(root: Path) -> int:
     """Give how many bytes this user may still write under ``root``, which need not exist yet."""
+    import shutil
+
     while not root.exists() and root != root.parent:
         root = root.parent
     return shutil.disk_usage(root).free

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +25,7 @@ from hermetic.secrets import redact
 from hermetic.store.faults import free_bytes, full_disk, machine_faults
 from hermetic.store.http import Client, NotFoundError, Patience, Stopped, Transient
 from hermetic.store.intake import copy_hashed
-from hermetic.store.partial import Partial
+from hermetic.store.partial import Partial, sweep_partials
 
 if TYPE_CHECKING:
     from hermetic.store.store import Store
@@ -32,6 +34,8 @@ JOBS = 12
 """Downloads at once unless told otherwise: enough to hide latency, few enough for a server to be kind."""
 _PROGRESS = 1 << 14
 """New bytes that make a failed attempt count as progress, so that a long download may break off often."""
+_GRACE = 2.0
+"""Seconds that threads get to stop tidily when another one has failed."""
 _NAMED = 20
 
 
@@ -75,7 +79,7 @@ def fetch(
     if total > free_bytes(store.root):
         raise full_disk(f"download {_count(missing)}", store.root, needed=total)
     with machine_faults("use the store", store.root):
-        (store.root / "partial").mkdir(parents=True, exist_ok=True)
+        sweep_partials(store.root / "partial")
     work = _Work(store, client or Client(connections=jobs or JOBS), reporter, offline=offline)
     reporter.start("fetch", f"fetching {_count(missing)}", total or None, "bytes")
     note = "failed"
@@ -97,26 +101,41 @@ def local_path(url: str) -> Path:
 
 
 def _side_by_side(work: _Work, artifacts: Sequence[Artifact], jobs: int) -> None:
-    pool = ThreadPoolExecutor(min(jobs, len(artifacts)), thread_name_prefix="fetch")
-    futures = [pool.submit(work.get, artifact) for artifact in artifacts]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-    finally:  # also on Ctrl-C: nobody starts anything more, and what is under way stops at its next piece
-        failed = any(future.done() and not future.cancelled() and future.exception() for future in futures)
-        if failed or not all(future.done() for future in futures):
+    """Let threads get the artefacts; the first error, and Ctrl-C, end it for all.
+
+    The threads are daemons: one that waits for a silent server keeps nobody, and gives up its partial file, whole as
+    far as it goes, when the server speaks again or the process ends.
+    """
+    todo = deque(artifacts)
+    errors: list[BaseException] = []
+    ends: SimpleQueue[None] = SimpleQueue()
+
+    def serve() -> None:
+        try:
+            while not work.stop.is_set():
+                work.get(todo.popleft())
+        except (IndexError, Stopped):
+            pass
+        except BaseException as error:  # noqa: BLE001  raised again by the thread that waits
+            errors.append(error)
             work.stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-    errors = [error for future in futures if (error := _error(future)) is not None]
+        ends.put(None)
+
+    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(jobs, len(artifacts)))]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            ends.get()
+            if errors:
+                break
+    finally:
+        work.stop.set()
+        until = time.monotonic() + _GRACE
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
     if errors:
-        errors.sort(key=lambda error: not isinstance(error, IntegrityError))
-        raise errors[0]
-
-
-def _error(future: Future[None]) -> BaseException | None:
-    if future.cancelled():
-        return None
-    error = future.exception()
-    return None if isinstance(error, Stopped) else error
+        raise min(errors, key=lambda error: not isinstance(error, IntegrityError))
 
 
 class _Work:

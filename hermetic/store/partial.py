@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from hermetic.digest import CHUNK
-from hermetic.store.flock import lock_file
+from hermetic.store.flock import is_at, lock_file, try_lock
 from hermetic.store.intake import write_all
 
 if TYPE_CHECKING:
     from hermetic.store.store import Store
+
+
+KEPT = 14 * 86400
+"""Seconds that a download which broke off is kept for somebody to go on with."""
+
+
+def sweep_partials(folder: Path) -> None:
+    """Make the folder of downloads if need be, and remove those that nobody has gone on with for long."""
+    folder.mkdir(parents=True, exist_ok=True)
+    old = time.time() - KEPT
+    with os.scandir(folder) as entries:
+        stale = [entry.path for entry in entries if entry.stat(follow_symlinks=False).st_mtime < old]
+    for path in stale:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDWR)
+            try:
+                if try_lock(handle) and is_at(handle, path):
+                    Path(path).unlink()
+            finally:
+                os.close(handle)
 
 
 class Partial:

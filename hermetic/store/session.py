@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import sys
 import threading
 from contextlib import suppress
@@ -98,6 +97,7 @@ def sweep(staging: Path) -> int:
 
 def remove(folder: Path) -> None:
     """Remove a folder with all that is in it, also what lies in read-only folders; never follow a link out of it."""
+    import shutil
 
     def again(_function: object, path: str, _error: object) -> None:
         with suppress(OSError):

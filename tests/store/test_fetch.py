@@ -327,6 +327,16 @@ class TestBrokenLines:
         assert store.blob_path(sha256_bytes(data)).read_bytes() == data
 
 
+def test_a_half_that_nobody_went_on_with_is_swept(store: Store, good: Good, client: Client) -> None:
+    (store.root / "partial").mkdir()
+    old, new = store.root / "partial" / ("0" * 64), store.root / "partial" / ("1" * 64)
+    old.write_bytes(b"old")
+    new.write_bytes(b"new")
+    os.utime(old, (1, 1))
+    fetch(store, [good.artifact()], client=client)
+    assert partials(store) == [new.name]
+
+
 class TestRefusals:
     @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 408])
     def test_a_server_in_trouble_is_asked_again(
@@ -404,6 +414,15 @@ class TestRefusals:
         server.fault(goods[1].name, flipped)
         with pytest.raises(IntegrityError, match=r"two\.conda"):
             fetch(store, [good.artifact() for good in goods[:2]], client=Client(Policy(timeout=1, retries=0)))
+
+    def test_an_error_does_not_wait_for_a_server_that_hangs(
+        self, store: Store, goods: list[Good], server: FaultyServer
+    ) -> None:
+        """The silent one would be waited for an hour; the test itself would not end."""
+        server.fault(goods[0].name, hang())
+        server.fault(goods[1].name, flipped)
+        with pytest.raises(IntegrityError, match=r"two\.conda"):
+            fetch(store, [good.artifact() for good in goods], client=Client(Policy(timeout=3600, retries=0)))
 
     def test_redirects_are_followed(self, store: Store, good: Good, server: FaultyServer, client: Client) -> None:
         server.fault("/old", redirect(f"/{good.name}"))

@@ -126,6 +126,23 @@ def test_killed_in_the_middle_of_a_download_it_is_continued(
     assert store.verify() == ()
 
 
+def test_ctrl_c_does_not_wait_for_a_server_that_hangs(
+    store: Store, good: Good, server: FaultyServer, child: list[subprocess.Popen[bytes]]
+) -> None:
+    """It may be silent for an hour; if Ctrl-C waited, so would this test."""
+    server.fault(good.name, hang(0.5))
+    command = [sys.executable, "-c", FETCH, str(store.root), f"{server.url}/{good.name}", good.sha256, "300000"]
+    child.append(subprocess.Popen(command, env={**os.environ, "HERMETIC_HTTP_TIMEOUT": "3600"}, stderr=subprocess.PIPE))
+    assert server.busy.wait(60)
+    child[0].send_signal(signal.SIGINT)
+    _, said = child[0].communicate(timeout=120)
+    assert b"KeyboardInterrupt" in said
+    server.mend()
+    fetch(store, [good.artifact()], client=Client(Policy(timeout=5, retries=0)))
+    assert server.asked[0].range  # what came before is kept
+    assert store.verify() == ()
+
+
 def test_killed_at_any_moment(store: Store, tmp_path: Path, child: list[subprocess.Popen[bytes]]) -> None:
     """Processes that work on the store, each killed at a moment of its own; the store stays whole."""
     code = (
