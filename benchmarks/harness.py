@@ -1,18 +1,21 @@
-"""Side by side in one run: commands in turn (A B C A B C ...), as whole processes, reported as ratios.
+"""Side by side in one run: commands in turn (A B C, B C A, ...), as whole processes, reported as ratios.
 
-Absolute times drift with the machine; a ratio of neighbours in time does not. Each command's own noise is
-printed beside it: the spread of its runs, as (max - min) / median.
+Absolute times drift with the machine; a ratio of neighbours in time does not. For every command stand its median wall
+time, its best, its noise (the middle half of its runs, as (75 % - 25 %) / median), the processor time of it and of all
+that it started, and the peak memory of its largest process. Two ratios lead to the first command: of wall times,
+as the median of the ratios within each round, and of processor times. On a machine that does other things at the
+same time, trust the second.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,71 +33,95 @@ class Case:
     cwd: Path | None = None
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run: wall and processor seconds, and peak resident bytes of the largest process."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
 @dataclass
 class Runs:
-    """What was measured of a case: wall seconds and peak resident bytes (of the largest process) of each run."""
+    """All runs of a case."""
 
     case: Case
-    wall: list[float] = field(default_factory=list)
-    peak: list[int] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
     @property
-    def median(self) -> float:
-        return statistics.median(self.wall)
+    def walls(self) -> list[float]:
+        return [run.wall for run in self.runs]
+
+    @property
+    def cpus(self) -> list[float]:
+        return [run.cpu for run in self.runs]
+
+    @property
+    def peak(self) -> float:
+        return statistics.median(run.peak for run in self.runs)
 
     @property
     def noise(self) -> float:
-        return (max(self.wall) - min(self.wall)) / self.median
+        if len(self.runs) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.walls, n=4, method="inclusive")
+        return (high - low) / statistics.median(self.walls)
 
 
-def once(case: Case) -> tuple[float, int]:
-    """Run a case once; give wall seconds and peak resident bytes. A failing command ends the benchmark."""
+def once(case: Case) -> Run:
+    """Run a case once. A failing command ends the benchmark."""
     case.before()
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        list(case.command),
-        env={**os.environ, **case.env},
-        cwd=case.cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{case.name}: {shlex.join(case.command)} ended with {process.returncode}\n{output.decode()}")
+    with tempfile.TemporaryFile() as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            list(case.command),
+            env={**os.environ, **case.env},
+            cwd=case.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+            sys.exit(f"{case.name}: {shlex.join(case.command)} ended with {process.returncode}\n{said}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return wall, usage.ru_maxrss * unit
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
 
 
 def compare(title: str, cases: Sequence[Case], *, runs: int = 5, warmup: int = 1) -> list[Runs]:
-    """Run cases in turn and print their medians, their noise, and their ratio to the first one."""
+    """Run cases in turn and print what was measured, with the ratios of the first one to each."""
     measured = [Runs(case) for case in cases]
+    load = os.getloadavg()[0]
     for number in range(warmup + runs):
-        for result in measured:
-            wall, peak = once(result.case)
+        start = number % len(measured)  # whoever runs first after another's clean-up pays for it: not always the same
+        for result in [*measured[start:], *measured[:start]]:
+            run = once(result.case)
             if number >= warmup:
-                result.wall.append(wall)
-                result.peak.append(peak)
+                result.runs.append(run)
+    load = max(load, os.getloadavg()[0])
     width = max(len(case.name) for case in cases)
-    print(f"\n{title} ({runs} runs in turn, {os.cpu_count()} CPUs)")
-    print(f"  {'':{width}}  {'median':>9}  {'noise':>6}  {'peak MB':>8}  {'ratio':>6}")
+    print(f"\n{title} ({runs} runs in turn, {os.cpu_count()} processors, load {load:.1f})")
+    print(
+        f"  {'':{width}}  {'median':>8}  {'best':>8}  {'noise':>5}  {'cpu':>8}  {'peak MB':>7}  {'wall':>6}  {'cpu':>6}"
+    )
+    first = measured[0]
     for result in measured:
-        ratio = statistics.median(a / b for a, b in zip(measured[0].wall, result.wall, strict=True))
+        wall = statistics.median(a / b for a, b in zip(first.walls, result.walls, strict=True))
+        cpu = statistics.median(first.cpus) / max(statistics.median(result.cpus), 1e-4)
         print(
-            f"  {result.case.name:{width}}  {result.median:8.3f}s  {result.noise:5.0%}"
-            f"  {statistics.median(result.peak) / 1e6:8.0f}  {ratio:5.2f}x"
+            f"  {result.case.name:{width}}  {statistics.median(result.walls):7.3f}s  {min(result.walls):7.3f}s"
+            f"  {result.noise:5.0%}  {statistics.median(result.cpus):7.3f}s  {result.peak / 1e6:7.0f}"
+            f"  {wall:5.2f}x  {cpu:5.2f}x",
+            flush=True,
         )
     if path := os.environ.get("BENCHMARK_JSON"):
         with Path(path).open("a") as file:
             for result in measured:
-                file.write(json.dumps({"title": title, "name": result.case.name, "wall": result.wall}) + "\n")
+                line = {"title": title, "name": result.case.name, "load": load, "wall": result.walls}
+                file.write(json.dumps({**line, "cpu": result.cpus, "peak": result.peak}) + "\n")
     return measured
-
-
-def peak_of_self() -> int:
-    """Give this process's peak resident bytes so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

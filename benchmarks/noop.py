@@ -18,7 +18,9 @@ from harness import Case, compare
 from hermetic.outputs.channel import make_channel
 
 BIN = Path(sys.executable).parent
-NIX = 'derivation { name = "noop"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }'
+NIX = (
+    'derivation { name = "noop"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; }'
+)
 
 
 def main() -> None:
