@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hermetic.errors import MachineError
 from hermetic.files import write_whole
 
 FORMAT = 2
@@ -22,10 +24,14 @@ _SETTLED_NS = 50_000_000  # clocks of file systems tick in up to 10 ms; a stamp 
 
 
 def write_memo(path: Path, files: Iterable[Path], result: Mapping[str, Any], question: Mapping[str, Any]) -> None:
-    """Remember ``result`` as the answer to ``question`` while all ``files`` stay as they are now."""
+    """Remember ``result`` as the answer to ``question`` while all ``files`` stay as they are now.
+
+    Where the project cannot be written (a read-only checkout, a full disk) nothing is remembered, and that is all.
+    """
     entries = [_fingerprint(file) for file in sorted({*map(os.fspath, files)})]
     document = {"format": FORMAT, "question": question, "files": entries, "result": result}
-    write_whole(path, json.dumps(document))
+    with suppress(MachineError):
+        write_whole(path, json.dumps(document))
 
 
 def read_memo(path: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:

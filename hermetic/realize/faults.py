@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from hermetic.errors import HermeticError, MachineError
+from hermetic.store.faults import free_bytes, megabytes
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space, or set HERMETIC_STORE to a larger disk, and run the command again",
+    errno.ENOSPC: "free some space, or use a larger disk (HERMETIC_STORE, --prefix), and run the command again",
     errno.EDQUOT: "free some space of your quota, or set HERMETIC_STORE to another disk, and run the command again",
     errno.EACCES: "check who owns the folder, or choose another with --prefix",
     errno.EPERM: "check who owns the folder, or choose another with --prefix",
@@ -27,8 +30,10 @@ def words(error: BaseException) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def machine_fault(error: BaseException, doing: str) -> MachineError | None:
+def machine_fault(error: BaseException, doing: str, disks: Sequence[Path] = ()) -> MachineError | None:
     """Give the MachineError behind an exception of the system, or None for any other.
+
+    ``disks`` are the folders that were written to: where space is missing, the message says what each has left.
 
     Errors of py-rattler and of other processes have the system's number in their text only; of those, only what is
     certainly the machine's fault counts.
@@ -42,4 +47,6 @@ def machine_fault(error: BaseException, doing: str) -> MachineError | None:
         return None
     name = getattr(error, "filename", None)
     place = f" ({name})" if isinstance(name, str) else ""
+    if number in (errno.ENOSPC, errno.EDQUOT) and disks:
+        place += ": " + ", ".join(f"{megabytes(free_bytes(disk))} free in {disk}" for disk in disks)
     return MachineError(f"{doing}: {os.strerror(number)}{place}", remedy=_REMEDIES.get(number))

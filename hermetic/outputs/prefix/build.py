@@ -82,7 +82,7 @@ def build_prefix(
                 put_in_place(staging, order.prefix)
             return BuildResult(order.prefix, lock.key(), changed=True, warnings=warnings)
     except OSError as error:
-        if fault := machine_fault(error, f"cannot build {order.prefix}"):
+        if fault := machine_fault(error, f"cannot build {order.prefix}", (store.root, order.prefix.parent)):
             raise fault from error
         raise
 

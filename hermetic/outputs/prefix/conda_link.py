@@ -68,7 +68,7 @@ def link_conda(
         with ThreadPoolExecutor(1) as pool:  # the caller may have an event loop of its own, as notebooks do
             pool.submit(asyncio.run, _install(order, packages, staging, cache, hard_links=hard_links)).result()
     except Exception as error:  # noqa: BLE001  py-rattler's errors have no common base
-        _explain(error, order.prefix)
+        _explain(error, order)
 
 
 async def _install(
@@ -144,8 +144,9 @@ def _path(file: CondaFile) -> dict[str, Any]:
     return path
 
 
-def _explain(error: Exception, prefix: Path) -> None:
-    if fault := machine_fault(error, f"cannot build {prefix}"):
+def _explain(error: Exception, order: Order) -> None:
+    prefix = order.prefix
+    if fault := machine_fault(error, f"cannot build {prefix}", (order.store.root, prefix.parent)):
         raise fault from error
     text = words(error)
     if "placeholder" in text.lower() or "too long" in text.lower():
