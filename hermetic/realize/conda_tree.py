@@ -35,7 +35,9 @@ def conda_tree(store: Store, package: CondaPackage) -> Tree:
     from hermetic.store.archive import unpack
 
     def fill(folder: Path) -> Listing:
-        listing = unpack(store.blob_path(package.sha256), folder, label=package.file_name, strict=False)
+        listing = unpack(
+            store.sound_blob(package.sha256, package.file_name), folder, label=package.file_name, strict=False
+        )
         return Listing(listing.entries, _about(package, folder, {entry.path: entry for entry in listing.entries}))
 
     tree = make_tree(store, KIND, conda_tree_key(package), fill)

@@ -37,7 +37,7 @@ def wheel_tree(store: Store, wheel: Wheel) -> Tree:
     from hermetic.store.archive import unpack
 
     def fill(folder: Path) -> Listing:
-        listing = unpack(store.blob_path(wheel.sha256), folder, label=wheel.file_name)
+        listing = unpack(store.sound_blob(wheel.sha256, wheel.file_name), folder, label=wheel.file_name)
         files = {entry.path: entry for entry in listing.entries if entry.kind == FILE}
         try:
             return Listing(listing.entries, _about(wheel, folder, files))

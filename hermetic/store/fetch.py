@@ -63,9 +63,11 @@ def fetch(
     offline: bool = False,
     jobs: int | None = None,
     client: Client | None = None,
+    ready: Callable[[str], object] | None = None,
 ) -> None:
     """Get all artefacts into the store; those that it has cost a look each.
 
+    ``ready`` is told the sha256 of each one that was fetched as soon as it is in the store, from any thread.
     Raises IntegrityError for wrong bytes, NetworkError and CredentialsError after the last try of the last address,
     OfflineError naming all that is missing, MachineError for a full disk.
     """
@@ -80,7 +82,7 @@ def fetch(
         raise full_disk(f"download {_count(missing)}", store.root, needed=total)
     with machine_faults("use the store", store.root):
         sweep_partials(store.root / "partial")
-    work = _Work(store, client or Client(connections=jobs or JOBS), reporter, offline=offline)
+    work = _Work(store, client or Client(connections=jobs or JOBS), reporter, offline=offline, ready=ready)
     reporter.start("fetch", f"fetching {_count(missing)}", total or None, "bytes")
     note = "failed"
     try:
@@ -141,11 +143,20 @@ def _side_by_side(work: _Work, artifacts: Sequence[Artifact], jobs: int) -> None
 class _Work:
     """What the threads of one fetch share."""
 
-    def __init__(self, store: Store, client: Client, reporter: Reporter, *, offline: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        reporter: Reporter,
+        *,
+        offline: bool,
+        ready: Callable[[str], object] | None = None,
+    ) -> None:
         self.store = store
         self.client = client
         self.reporter = reporter
         self.offline = offline
+        self.ready = ready
         self.stop = threading.Event()
 
     def get(self, artifact: Artifact) -> None:
@@ -157,6 +168,8 @@ class _Work:
             if not self.store.has_blob(artifact.sha256):  # else another process was faster
                 self._from_any(artifact, partial)
             partial.done()
+        if self.ready:
+            self.ready(artifact.sha256)
 
     def _wait(self, seconds: float) -> None:
         if self.stop.wait(seconds):

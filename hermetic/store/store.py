@@ -48,6 +48,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._read: set[str] = set()  # blobs whose bytes this object has seen to be right
 
     @classmethod
     def open(cls, root: Path | None = None) -> Self:
@@ -84,6 +85,20 @@ class Store:
             return S_ISREG(status.st_mode)
         return self.check_blob(sha256)
 
+    def sound_blob(self, sha256: str, label: str = "") -> Path:
+        """Give the path of a blob whose bytes are right now what its name says: for what trees are made of.
+
+        It is read again unless this object put it there or has read it before. Raises IntegrityError, and drops the
+        blob, if the disk has changed it.
+        """
+        if sha256 not in self._read and not self.check_blob(sha256):
+            raise IntegrityError(
+                f"{label or sha256}: the store's copy was damaged on this disk, or is gone",
+                remedy="it was dropped: run the command again to fetch it anew; if this happens often, check the disk",
+            )
+        self._read.add(sha256)
+        return self.blob_path(sha256)
+
     def check_blob(self, sha256: str) -> bool:
         """Read a blob again; drop it, and tell False, if it is not what its name says (or not there)."""
         path = self.blob_path(sha256)
@@ -104,6 +119,7 @@ class Store:
 
     def drop_blob(self, sha256: str) -> None:
         """Take a blob out of the store. Who has it open can read on."""
+        self._read.discard(sha256)
         with machine_faults("drop a damaged file", self.root):
             self._discard(self.blob_path(sha256))
 
@@ -146,6 +162,7 @@ class Store:
         temporary.chmod(0o444)
         boot.stamp(temporary)
         self._rename(temporary, path)
+        self._read.add(sha256)
 
     # Results of actions
 

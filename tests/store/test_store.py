@@ -98,6 +98,17 @@ class TestBlobs:
         boot.stamp(path)  # nobody does that; it shows that only the stamp is looked at
         assert store.has_blob(path.name)
 
+    def test_a_blob_that_the_disk_changed_is_found_when_it_is_used(self, store: Store) -> None:
+        """A flipped bit leaves no trace in the stamp, so what a tree is made of is read once more."""
+        path = store.blob_path(store.put_bytes(b"right"))
+        assert store.sound_blob(path.name) == path
+        path.chmod(0o644)
+        path.write_bytes(b"wrong")
+        boot.stamp(path)
+        with pytest.raises(IntegrityError, match=r"a\.whl: .*damaged on this disk"):
+            Store.open(store.root).sound_blob(path.name, "a.whl")
+        assert not store.has_blob(path.name)
+
     @given(data=st.binary(max_size=5000))
     def test_put_and_get_any_bytes(self, tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
         store = Store.open(tmp_path_factory.getbasetemp() / "any")
