@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hermetic.errors import MachineError, Place
@@ -23,20 +25,21 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
     staged: dict[Path, Path] = {}
     path = Path()
     try:
-        for given, data in contents.items():
-            path = given.resolve()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            staged[temporary] = path
-            with os.fdopen(handle, "wb") as file:
+        with ExitStack() as held:
+            for given, data in contents.items():
+                path = given.resolve()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _sweep(path)
+                temporary, handle = _begin(path)
+                staged[temporary] = path
+                file = held.enter_context(os.fdopen(handle, "wb"))
                 if path.exists():
                     temporary.chmod(path.stat().st_mode & 0o7777)
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())  # the name must not reach the disk before the bytes do
-        for temporary, path in staged.items():
-            temporary.replace(path)
+            for temporary, path in staged.items():
+                temporary.replace(path)
     except OSError as error:
         raise MachineError(
             f"cannot write: {error.strerror}", place=Place(str(path)), remedy="make room, or check the permissions"
@@ -44,3 +47,40 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
     finally:
         for temporary in staged:
             temporary.unlink(missing_ok=True)
+
+
+def _begin(path: Path) -> tuple[Path, int]:
+    """Make the file that is written in a file's place: beside it, and locked as long as its handle is open."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        if _hold(handle) and os.fstat(handle).st_nlink:  # else another process took it for a leftover in between
+            return temporary, handle
+        os.close(handle)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote this file: what nobody holds."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.[0-9a-f]{{8}}")
+    for other in path.parent.iterdir():
+        if left.fullmatch(other.name):
+            with suppress(OSError):
+                handle = os.open(other, os.O_RDWR)
+                if _hold(handle, steal=True):
+                    other.unlink()
+                os.close(handle)
+
+
+def _hold(handle: int, *, steal: bool = False) -> bool:
+    """Lock an open file; False if another process holds it. Where files cannot be locked, nothing is stolen."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: leftovers are removed by hand there
+        return not steal
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return not steal
+    return True

@@ -9,10 +9,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import HermeticError, Place, SpecError, UsageError
+from hermetic.errors import Place, SpecError, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.platforms import Accelerator, check_platform, check_system
@@ -198,27 +199,38 @@ def _edit(
     from hermetic.project.project import open_project
 
     project = open_project(start)
-    chosen = project.choose(name)
-    path = _declaring_file(project, project.declaration(chosen), pip=pip)
-    try:
-        before = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SpecError("the file is not UTF-8", place=Place(str(path)), remedy="save it as UTF-8") from None
-    after = change(path, before, chosen)
-    if after == before:
-        reporter.say(f"{path}: nothing to change")
-    write_whole(path, after)
-    try:
-        outcome = None
-        project = open_project(start)
-        declaration = project.declaration(chosen)
-        if lock:
-            outcome = lock_declaration(project, declaration, offline=offline, reporter=reporter, write=False)
-            write_lock(outcome.lock, outcome.path)
-    except (HermeticError, KeyboardInterrupt):
-        write_whole(path, before)
-        raise
+    with _alone(project, reporter) if lock else nullcontext():
+        project = open_project(start)  # another process may have edited it meanwhile
+        chosen = project.choose(name)
+        path = _declaring_file(project, project.declaration(chosen), pip=pip)
+        try:
+            before = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise SpecError("the file is not UTF-8", place=Place(str(path)), remedy="save it as UTF-8") from None
+        after = change(path, before, chosen)
+        if after == before:
+            reporter.say(f"{path}: nothing to change")
+        write_whole(path, after)
+        try:
+            outcome = None
+            project = open_project(start)
+            declaration = project.declaration(chosen)
+            if lock:
+                outcome = lock_declaration(project, declaration, offline=offline, reporter=reporter, write=False)
+                write_lock(outcome.lock, outcome.path)
+        except BaseException:  # Ctrl-C too
+            write_whole(path, before)
+            raise
     return outcome
+
+
+def _alone(project: Project, reporter: Reporter) -> AbstractContextManager[None]:
+    """Keep other processes from editing the project: what one adds, another that fails would take back."""
+    from hermetic.digest import key
+    from hermetic.store import Store
+
+    name = f"edit-{key('edit-lock/1', str(project.layout.root.resolve()))[:32]}"
+    return Store.open(project.config().store).lock(name, reporter=reporter)
 
 
 def _declaring_file(project: Project, declaration: Declaration, *, pip: bool) -> Path:
