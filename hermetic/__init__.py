@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own would double what a no-op imports
 if TYPE_CHECKING:
+    from typing import Any
+
     from hermetic.errors import HermeticError
     from hermetic.lock.model import Lock
     from hermetic.sdk.conda_dependencies import CondaDependencies

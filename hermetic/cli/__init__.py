@@ -16,7 +16,9 @@ INTERNAL_ERROR = 70
 
 def main() -> None:
     """Run the command line with the process's arguments and end the process."""
-    status = run(sys.argv[1:])
+    from hermetic.cli.instant import answer
+
+    status = 0 if answer(sys.argv[1:]) else run(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()

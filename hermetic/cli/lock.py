@@ -72,7 +72,9 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
 
             ui.result(checks_text(checks), checks_value(checks))
         else:
-            ui.result("\n".join(f"{check.name}: {check.path} fits its spec" for check in checks), None)
+            from hermetic.report.instant import checked_text
+
+            ui.result("\n".join(checked_text(check.name, check.path) for check in checks), None)
         return 1 if stale else 0
     from hermetic.project.locking import lock_environments
 

@@ -35,6 +35,7 @@ def build_environment(
     With ``locked`` a missing or stale lock raises DriftError instead.
     """
     from hermetic.outputs.prefix import build_prefix
+    from hermetic.outputs.prefix.state import STATE_FILE
     from hermetic.store import Store
 
     project = open_project(start)
@@ -63,8 +64,14 @@ def build_environment(
         "conda": len(platform.conda),
         "wheels": len(platform.wheels),
     }
-    files = [project.layout.manifest, *declaration.files, declaration.lock_path]
-    write_memo(project.layout.memo("build", name or ""), files, answer, question(name, prefix))
+    files = [*project.layout.chooses, *declaration.files, declaration.lock_path, target / STATE_FILE]
+    write_memo(
+        project.layout.memo("build", name or ""),
+        files,
+        answer,
+        question(name, prefix),
+        instant=() if prefix else (chosen, str(target)),
+    )
     return {**answer, "changed": result.changed}
 
 

@@ -37,13 +37,16 @@ def check_locks(start: str | None, names: Sequence[str] = (), platforms: Sequenc
 
     project = open_project(start)
     chosen = [project.choose(name) for name in names] or list(project.names)
-    checks, files = [], [layout.manifest]
+    checks, files = [], [*layout.chooses]
     for name in chosen:
         declaration = project.declaration(name, platforms=platforms)
         files += [*declaration.files, declaration.lock_path]
         checks.append(LockCheck(name, str(declaration.lock_path), findings_of(declaration.spec, declaration.lock_path)))
     if not any(check.findings for check in checks):
-        write_memo(memo_path, files, {"checks": [[check.name, check.path] for check in checks]}, question)
+        told = [[check.name, check.path] for check in checks]
+        plain = not names and not platforms
+        instant = [text for pair in told for text in pair] if plain else []
+        write_memo(memo_path, files, {"checks": told}, question, instant=instant)
     return checks
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermetic.errors import UsageError
+from hermetic.project.instant import MANIFEST, STATE, memo_file
 
-MANIFEST = "hermetic.toml"
-STATE = ".hermetic"
+__all__ = ["DEFAULT", "MANIFEST", "SPEC_FILES", "STATE", "Layout", "find_project"]
+
 DEFAULT = "default"
 SPEC_FILES = ("environment.yml", "environment.yaml", "conda.yaml", "conda.yml", "requirements.txt", "pyproject.toml")
 """Spec files that make a folder a project, best first."""
@@ -40,7 +41,15 @@ class Layout(NamedTuple):  # no dataclass: importing that would double what a no
 
     def memo(self, kind: str, name: str) -> Path:
         """Give the path of the memo that makes a no-op instant."""
-        return self.root / STATE / "memo" / f"{kind}-{name}.json"
+        return Path(memo_file(str(self.root), kind, name, ".json"))
+
+    @property
+    def chooses(self) -> tuple[Path, ...]:
+        """The paths that say which file declares the project: one that appears or goes changes what is declared."""
+        if not self.spec_file:
+            return (self.manifest,)
+        names = SPEC_FILES[: SPEC_FILES.index(self.spec_file.name) + 1]
+        return (self.manifest, *(self.root / name for name in names))
 
 
 def find_project(start: str | os.PathLike[str] | None = None) -> Layout:

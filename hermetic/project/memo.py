@@ -11,27 +11,39 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hermetic.errors import MachineError
 from hermetic.files import write_whole
+from hermetic.project.instant import stamp as stamp_of
+from hermetic.project.instant import to_text
 
-FORMAT = 2
+FORMAT = 3
 _SETTLED_NS = 50_000_000  # clocks of file systems tick in up to 10 ms; a stamp this much older than "now" is settled
 
 
-def write_memo(path: Path, files: Iterable[Path], result: Mapping[str, Any], question: Mapping[str, Any]) -> None:
+def write_memo(
+    path: Path,
+    files: Iterable[Path],
+    result: Mapping[str, Any],
+    question: Mapping[str, Any],
+    *,
+    instant: Sequence[str] = (),
+) -> None:
     """Remember ``result`` as the answer to ``question`` while all ``files`` stay as they are now.
 
+    ``instant`` values are left beside the memo for calls that read nothing else (see ``instant``).
     Where the project cannot be written (a read-only checkout, a full disk) nothing is remembered, and that is all.
     """
     entries = [_fingerprint(file) for file in sorted({*map(os.fspath, files)})]
-    document = {"format": FORMAT, "question": question, "files": entries, "result": result}
+    document = {"format": FORMAT, "question": question, "files": entries, "result": result, "instant": list(instant)}
     with suppress(MachineError):
         write_whole(path, json.dumps(document))
+        if instant and (text := to_text([(name, size, mark) for name, size, mark, _ in entries], instant)):
+            write_whole(path.with_suffix(".now"), text)
 
 
 def read_memo(path: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -51,7 +63,8 @@ def read_memo(path: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if stale_stamp:  # touched, not changed: so that the next call need not read it again
-        write_memo(path, [Path(entry[0]) for entry in document["files"]], result, question)
+        files = [Path(entry[0]) for entry in document["files"]]
+        write_memo(path, files, result, question, instant=document.get("instant", ()))
     return result
 
 
@@ -66,11 +79,7 @@ def _fingerprint(path: str) -> list[Any]:
     except FileNotFoundError:
         return [path, -1, -1, ""]
     settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS
-    return [path, status.st_size, _stamp(status) if settled else 0, quick_file(path)]
-
-
-def _stamp(status: os.stat_result) -> int:
-    return hash((status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+    return [path, status.st_size, stamp_of(status) if settled else 0, quick_file(path)]
 
 
 def _stamp_now(path: str, size: int) -> int | None:
@@ -79,7 +88,7 @@ def _stamp_now(path: str, size: int) -> int | None:
         status = os.stat(path)  # noqa: PTH116  as above
     except OSError:
         return -1 if size == -1 else None
-    return _stamp(status) if status.st_size == size else None
+    return stamp_of(status) if status.st_size == size else None
 
 
 def _same_content(path: str, digest: str) -> bool:

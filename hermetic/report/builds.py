@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hermetic.report.instant import stands_text
 from hermetic.report.text import counted
 
 
 def build_text(done: Mapping[str, Any]) -> str:
     """Tell in a line what was built, or that nothing had to be."""
     if not done["changed"]:
-        return f"{done['name']}: nothing to do, {done['prefix']} is up to date"
+        return stands_text(done["name"], done["prefix"])
     packages = f"{counted(done['conda'], 'conda package')}, {counted(done['wheels'], 'wheel')}"
     return f"{done['name']}: built {done['prefix']} ({packages})"
