@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermetic.errors import BuildError, HermeticError
+from hermetic.errors import BuildError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import CondaPackage
 from hermetic.plan.files import Listing
@@ -51,7 +51,7 @@ class Source:
 
     path: str
     sha256: str
-    file: Path
+    file: str
 
 
 def pyc_path(source: str, tag: str) -> str:
@@ -99,7 +99,7 @@ def pyc_trees(
             with task(reporter, TASK, "compiling modules", len(work), "modules"):
                 failed = _compile(python, work, jobs or os.cpu_count() or 1, reporter)
             for folder in folders.values():
-                skipped = sorted(name for name, target in failed if target.startswith(f"{folder}{os.sep}"))
+                skipped = sorted(name for name, target in failed if target.startswith(f"{folder}/"))
                 write_listing(folder, Listing(normalise(folder / FILES), {"skipped": skipped}))
     return [found[key] or read_tree(store, KIND, key) for key in keys]
 
@@ -107,10 +107,10 @@ def pyc_trees(
 def _targets(folder: Path, group: Sequence[Source], tag: str) -> list[list[str]]:
     files = folder / FILES
     files.mkdir()
-    targets = [(source, files / pyc_path(source.path, tag)) for source in group]
-    for parent in {target.parent for _, target in targets}:
-        parent.mkdir(parents=True, exist_ok=True)
-    return [[str(source.file), source.path, str(target)] for source, target in targets]
+    targets = [f"{files}/{pyc_path(source.path, tag)}" for source in group]
+    for parent in {target.rpartition("/")[0] for target in targets}:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+    return [[source.file, source.path, target] for source, target in zip(group, targets, strict=True)]
 
 
 def _compile(python: Interpreter, work: list[list[str]], jobs: int, reporter: Reporter) -> list[tuple[str, str]]:
@@ -122,7 +122,7 @@ def _compile(python: Interpreter, work: list[list[str]], jobs: int, reporter: Re
     for start in range(0, len(work), step):
         batches.put(work[start : start + step])
     failed: list[tuple[str, str]] = []
-    faults: list[HermeticError] = []
+    faults: list[BaseException] = []
 
     def finished(count: int) -> bool:
         reporter.advance(TASK, count)
@@ -131,7 +131,7 @@ def _compile(python: Interpreter, work: list[list[str]], jobs: int, reporter: Re
     def serve() -> None:
         try:
             failed.extend(_serve(python, empty, batches, finished))
-        except HermeticError as fault:
+        except BaseException as fault:  # noqa: BLE001  raised again by the thread that waits
             faults.append(fault)
 
     with tempfile.TemporaryDirectory(prefix="hermetic-") as empty:
@@ -174,6 +174,8 @@ def _serve(
                 answer = b""
             if not answer:
                 process.kill()
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
                 said = process.stderr.read().decode(errors="replace").strip().splitlines() or ["it died"]
                 doing = "the environment's Python failed while it compiled modules"
                 if fault := machine_fault(RuntimeError(said[-1]), doing):

@@ -99,7 +99,7 @@ def test_modules_that_do_not_compile_are_left_out(tmp_path: Path) -> None:
     sources = []
     for name, text in texts.items():
         (tmp_path / f"{name}.py").write_bytes(text)
-        sources.append(Source(f"lib/{name}.py", name, tmp_path / f"{name}.py"))
+        sources.append(Source(f"lib/{name}.py", name, str(tmp_path / f"{name}.py")))
     (tree,) = pyc_trees(Store.open(tmp_path / "store"), PYTHON, [sources], jobs=2)
     made = {entry.path for entry in tree.listing.entries if entry.kind == "file"}
     assert made == {pyc_path(f"lib/{name}.py", PYTHON.tag) for name in ("good", "latin")}
@@ -111,7 +111,7 @@ def test_job_count_and_grouping_leave_no_trace(tmp_path: Path) -> None:
     for number in range(60):
         file = tmp_path / f"m{number}.py"
         file.write_text(TEXT + f"\nvalue = {number}\n" * (number % 7))
-        sources.append(Source(f"lib/m{number}.py", str(number), file))
+        sources.append(Source(f"lib/m{number}.py", str(number), str(file)))
     (one,) = pyc_trees(Store.open(tmp_path / "one"), PYTHON, [sources], jobs=1)
     parts = pyc_trees(Store.open(tmp_path / "two"), PYTHON, [sources[40:], sources[:40]], jobs=4)
     together = {e.path: e.sha256 for tree in parts for e in tree.listing.entries}
@@ -122,10 +122,10 @@ def test_what_is_compiled_once_is_not_compiled_again(tmp_path: Path) -> None:
     file = tmp_path / "m.py"
     file.write_text("x = 1\n")
     store = Store.open(tmp_path / "store")
-    first = pyc_trees(store, PYTHON, [[Source("lib/m.py", "d", file)]])
+    first = pyc_trees(store, PYTHON, [[Source("lib/m.py", "d", str(file))]])
     file.unlink()
     broken = Interpreter(PACKAGE, tmp_path / "no-python", PYTHON.tag)
-    assert pyc_trees(store, broken, [[Source("lib/m.py", "d", file)]]) == first
+    assert pyc_trees(store, broken, [[Source("lib/m.py", "d", str(file))]]) == first
 
 
 def test_a_python_that_dies_is_explained(tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_a_python_that_dies_is_explained(tmp_path: Path) -> None:
     broken = Interpreter(PACKAGE, script, PYTHON.tag)
     store = Store.open(tmp_path / "store")
     with pytest.raises(BuildError, match="Illegal instruction"):
-        pyc_trees(store, broken, [[Source("lib/m.py", "d", tmp_path / "m.py")]])
-    assert len(pyc_trees(store, PYTHON, [[Source("lib/m.py", "d", tmp_path / "m.py")]])) == 1
+        pyc_trees(store, broken, [[Source("lib/m.py", "d", str(tmp_path / "m.py"))]])
+    assert len(pyc_trees(store, PYTHON, [[Source("lib/m.py", "d", str(tmp_path / "m.py"))]])) == 1
     with pytest.raises(BuildError, match=r"python 3\.11\.9 does not run on this machine: Illegal instruction"):
         interpreter(PACKAGE, script)
     with pytest.raises(BuildError, match="does not run"):

@@ -137,15 +137,15 @@ def _compile(
         for path in paths:
             if path.endswith(".py") and path.startswith(f"{layout.library}/"):
                 entry = made.installed[path]
-                groups.setdefault((owner, path in made.prefixed), []).append(Source(path, entry.sha256, staging / path))
+                groups.setdefault((owner, path in made.prefixed), []).append(
+                    Source(path, entry.sha256, f"{staging}/{path}")
+                )
     trees = pyc_trees(order.store, python, list(groups.values()), jobs=order.jobs, reporter=order.reporter)
     compiled: dict[str, list[FileEntry]] = {}
     for (owner, _), tree in zip(groups, trees, strict=True):
         for entry in tree.listing.entries:
             if entry.kind == FILE:
-                target = staging / entry.path
-                target.unlink(missing_ok=True)
-                linker.link(str(tree.files / entry.path), str(target), executable=False)
+                linker.link(f"{tree.files}/{entry.path}", f"{staging}/{entry.path}", executable=False)
                 made.installed[entry.path] = entry
                 compiled.setdefault(owner, []).append(entry)
     return compiled

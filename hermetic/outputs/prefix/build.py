@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermetic.digest import key
 from hermetic.errors import UsageError
-from hermetic.events import SILENT, Reporter, task
+from hermetic.events import SILENT, Reporter
 from hermetic.lock.model import PlatformLock
 from hermetic.outputs.prefix.assemble import assemble
-from hermetic.outputs.prefix.fetching import fetch_packages
+from hermetic.outputs.prefix.fetching import obtain
 from hermetic.outputs.prefix.links import MODES
 from hermetic.outputs.prefix.manifest import manifest_bytes, settle_prefix
 from hermetic.outputs.prefix.order import LINK_SCRIPTS, Order
 from hermetic.outputs.prefix.state import STATE_FILE, State, read_state
 from hermetic.outputs.prefix.swap import put_in_place, refuse_foreign, remove_leftovers, staging_for
 from hermetic.platforms import check_platform, current_platform
-from hermetic.realize.conda_tree import conda_tree
 from hermetic.realize.faults import machine_fault
 from hermetic.realize.trees import Tree, settle
-from hermetic.realize.wheel_tree import wheel_tree
 
 if TYPE_CHECKING:
     from hermetic.config import Config
@@ -93,23 +90,6 @@ def checked_prefix(prefix: Path) -> Path:
     if full == Path(full.anchor) or "\n" in str(full):
         raise UsageError(f"{str(full)!r} cannot hold an environment", remedy="choose another folder with --prefix")
     return full
-
-
-def obtain(order: Order) -> dict[str, Tree]:
-    """Fetch and unpack all packages; give their trees, by the packages' digests."""
-    fetch_packages(order)
-    lock, total = order.lock, len(order.lock.conda) + len(order.lock.wheels)
-    with (
-        task(order.reporter, "unpack", "unpacking", total, "packages"),
-        ThreadPoolExecutor(order.jobs or os.cpu_count()) as pool,
-    ):
-        work = {p.sha256: pool.submit(conda_tree, order.store, p) for p in lock.conda}
-        work |= {w.sha256: pool.submit(wheel_tree, order.store, w) for w in lock.wheels}
-        trees = {}
-        for digest, future in work.items():
-            trees[digest] = future.result()
-            order.reporter.advance("unpack")
-    return trees
 
 
 def make(order: Order, trees: Mapping[str, Tree], folder: Path) -> tuple[str, tuple[str, ...]]:

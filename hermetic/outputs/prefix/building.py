@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.model import PlatformLock
-from hermetic.outputs.prefix.build import make, obtain
+from hermetic.outputs.prefix.build import make
+from hermetic.outputs.prefix.fetching import obtain
 from hermetic.outputs.prefix.order import Order
 from hermetic.realize.source_build import SourceBuilder
 

@@ -28,15 +28,19 @@ class Linker:
         return self.mode is LinkMode.HARD_LINK
 
     def link(self, source: str, target: str, *, executable: bool) -> None:
-        """Put a file of the store at ``target``, which must not exist."""
+        """Put a file of the store at ``target``."""
         self._folder(target)
-        link_file(source, target, self.mode, executable=executable)
+        try:
+            link_file(source, target, self.mode, executable=executable)
+        except FileExistsError:  # a link script may have made one
+            os.unlink(target)  # noqa: PTH108
+            link_file(source, target, self.mode, executable=executable)
 
     def write(self, target: str, data: bytes, *, executable: bool) -> None:
-        """Write a file made for this prefix at ``target``, which must not exist."""
+        """Write a file made for this prefix at ``target``."""
         self._folder(target)
-        with open(target, "xb") as file:  # noqa: PTH123  thousands of calls
-            file.write(data)
+        Path(target).unlink(missing_ok=True)
+        Path(target).write_bytes(data)
         settle(target, 0o755 if executable else 0o644)
 
     def _folder(self, target: str) -> None:

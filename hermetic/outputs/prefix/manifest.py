@@ -78,10 +78,10 @@ def _damaged(what: str) -> IntegrityError:
 
 
 def manifest_bytes(entries: Iterable[FileEntry]) -> bytes:
-    """Give a manifest's one form: a JSON list per line, sorted by path."""
-    return "".join(f"{json.dumps(entry.to_list(), separators=(',', ':'))}\n" for entry in entries).encode("ascii")
+    """Give a manifest's one form: a JSON list of entries, sorted by path."""
+    return json.dumps([entry.to_list() for entry in entries], separators=(",", ":")).encode("ascii")
 
 
 def read_manifest(data: bytes) -> tuple[FileEntry, ...]:
     """Read what ``manifest_bytes`` gives."""
-    return tuple(FileEntry(*json.loads(line)) for line in data.splitlines())
+    return tuple(FileEntry(*entry) for entry in json.loads(data))

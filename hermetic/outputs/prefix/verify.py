@@ -18,7 +18,8 @@ from hermetic.digest import sha256_bytes, sha256_file
 from hermetic.errors import UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import PlatformLock
-from hermetic.outputs.prefix.build import checked_prefix, make, manifest_key, obtain
+from hermetic.outputs.prefix.build import checked_prefix, make, manifest_key
+from hermetic.outputs.prefix.fetching import obtain
 from hermetic.outputs.prefix.manifest import read_manifest
 from hermetic.outputs.prefix.order import LINK_SCRIPTS, Order
 from hermetic.outputs.prefix.state import STATE_FILE, is_prefix, read_state

@@ -36,7 +36,7 @@ class Placed:
     """
 
     entry: FileEntry
-    file: Path | None = None
+    file: str = ""
     data: bytes = b""
     prefixed: bool = False
 
@@ -63,7 +63,7 @@ def place_wheel(wheel: Wheel, tree: Tree, layout: PrefixLayout, prefix: Path) ->
         if rest.startswith(data_folder):
             scheme, _, rest = rest.removeprefix(data_folder).partition("/")
         path = f"{folders[scheme]}/{rest}".lstrip("/")
-        source = tree.files / entry.path
+        source = f"{tree.files}/{entry.path}"
         text = _with_interpreter(source, interpreter) if scheme == "scripts" else None
         if path in placed:
             raise BuildError(f"{wheel.file_name} has {path} twice", remedy=f"choose another version of {wheel.name}")
@@ -105,8 +105,8 @@ def link_placed(placed: Iterable[Placed], staging: Path, linker: Linker) -> None
     """Put files into a staging folder."""
     for file in placed:
         target = f"{staging}/{file.entry.path}"
-        if file.file is not None:
-            linker.link(os.fspath(file.file), target, executable=file.entry.executable)
+        if file.file:
+            linker.link(file.file, target, executable=file.entry.executable)
         else:
             linker.write(target, file.data, executable=file.entry.executable)
 
@@ -116,17 +116,17 @@ def _relative(path: str, layout: PrefixLayout) -> str:
 
 
 def _made(path: str, data: bytes) -> Placed:
-    return Placed(FileEntry(path, FILE, sha256(data).hexdigest(), len(data)), None, data)
+    return Placed(FileEntry(path, FILE, sha256(data).hexdigest(), len(data)), "", data)
 
 
 def _script(path: str, data: bytes) -> Placed:
     entry = FileEntry(path, FILE, sha256(data).hexdigest(), len(data), executable=True)
-    return Placed(entry, None, data, prefixed=True)
+    return Placed(entry, "", data, prefixed=True)
 
 
-def _with_interpreter(source: Path, interpreter: str) -> bytes | None:
+def _with_interpreter(source: str, interpreter: str) -> bytes | None:
     """Give a script with ``#!python`` replaced by the interpreter, or None if its first line is another."""
-    with source.open("rb") as file:
+    with Path(source).open("rb") as file:
         first = file.readline()
         if not first.startswith(b"#!python"):
             return None

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from prefix_samples import addresses, config, from_channel, lock_of, package, tree
 from support.channel import PLACEHOLDER, index, write_package
-from support.needs import require
+from support.mounts import Room, room
 from support.servers import Server
 from support.wheels import make_wheel
 
 from hermetic.config import Config
-from hermetic.errors import BuildError, IntegrityError, MachineError, OfflineError, UsageError
-from hermetic.lock.model import PlatformLock
+from hermetic.errors import BuildError, IntegrityError, OfflineError, UsageError
+from hermetic.lock.file import write_lock
+from hermetic.lock.model import Lock, PlatformLock
 from hermetic.outputs.prefix import build_prefix, verify_prefix
 from hermetic.store import Store
 
@@ -177,48 +178,64 @@ def test_pythons_without_such_pyc_get_none(tmp_path: Path, store: Store) -> None
         assert len(found) == 1
 
 
+BUILD = """
+import os, sys
+from pathlib import Path
+from hermetic.config import Config
+from hermetic.errors import HermeticError
+from hermetic.lock.file import read_lock
+from hermetic.outputs.prefix import build_prefix
+from hermetic.store import Store
+
+file, prefix, store, channel = sys.argv[1:]
+(lock,) = read_lock(Path(file)).platforms.values()
+try:
+    build_prefix(lock, Path(prefix), store=Store.open(Path(store)), config=Config(channels={"demo": channel}))
+    print("built", flush=True)
+except HermeticError as error:
+    print(type(error).__name__, str(error), flush=True)
+os._exit(0)
+"""
+
+
+def build_in(room: Room, lock: PlatformLock, prefix: Path, store: Path, channel: Path, folder: Path) -> str:
+    """Build in a mount namespace; give what came of it."""
+    file = folder / f"{lock.key()[:8]}.lock.json"
+    write_lock(Lock({}, {lock.platform: lock}), file)
+    command = [*room.within(folder), sys.executable, "-c", BUILD, file, prefix, store, channel.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.parametrize("point", ["prefix", "store"])
 def test_a_full_disk_is_told_and_the_old_environment_stays(
     tmp_path: Path, store: Store, channel: Path, python_lock: PlatformLock, point: str
 ) -> None:
     small = tmp_path / "small"
-    small.mkdir()
-    with mounted(small, "12m"):
+    with room() as here:
+        here.small(small, 12 << 20)
         prefix = small / "env" if point == "prefix" else tmp_path / "env"
-        own = store if point == "prefix" else Store.open(small / "store")
+        own = store.root if point == "prefix" else small / "store"
         base = replace(python_lock, conda=lock_of(from_channel(channel, "prefix-probe")).conda)
-        build_prefix(base, prefix, store=own, config=config(channel))
-        before = tree(prefix)
-        with pytest.raises(MachineError) as error:
-            build_prefix(python_lock, prefix, store=own, config=config(channel))
-        assert "space" in str(error.value).lower()
-        assert tree(prefix) == before
-        assert [path.name for path in prefix.parent.iterdir() if path.name.startswith(".env")] == []
+        assert build_in(here, base, prefix, own, channel, tmp_path) == "built"
+        before = tree(here.seen(prefix))
+        said = build_in(here, python_lock, prefix, own, channel, tmp_path)
+        assert said.startswith("MachineError ")
+        assert "space" in said.lower()
+        assert tree(here.seen(prefix)) == before
+        assert [path.name for path in here.seen(prefix.parent).iterdir() if path.name.startswith(".env")] == []
 
 
-class mounted:  # noqa: N801
-    """A disk of its own, of a given size."""
-
-    def __init__(self, folder: Path, size: str, mode: str = "rw") -> None:
-        self.folder, self.options = folder, f"size={size},{mode}"
-
-    def __enter__(self) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", str(self.folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        require(done.returncode == 0, f"a small disk cannot be mounted here: {done.stderr.strip()}")
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.folder)], check=True)
-
-
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path, store: Store, one: Path) -> None:
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path, store: Store, channel: Path) -> None:
+    lock = lock_of(from_channel(channel, "prefix-probe"))
     closed = tmp_path / "closed"
-    closed.mkdir()
-    with mounted(closed, "1m", "ro"):
+    with room() as here:
+        here.read_only(closed)
         for prefix in (closed / "env", closed / "deep" / "er" / "env"):
-            with pytest.raises(MachineError, match="Read-only file system") as error:
-                build(prefix, [one], store)
-            assert "--prefix" in (error.value.remedy or "")
+            said = build_in(here, lock, prefix, store.root, channel, tmp_path)
+            assert said.startswith("MachineError ")
+            assert "Read-only file system" in said
+            assert "--prefix" in said
+    assert list(closed.iterdir()) == []
 
 
 def test_a_damaged_tree_of_the_store_is_made_anew(tmp_path: Path, one: Path) -> None:
