@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hermetic.config import Config
+from hermetic.lock.file import read_lock
+from hermetic.outputs.prefix import verify_prefix
+from hermetic.store import Store
 from support import channel as hand
 from support.wheels import make_wheel
 
@@ -111,14 +115,16 @@ class Desk:
         return ran.stdout.strip()
 
     def settled(self) -> None:
-        """Assert that nothing is half-written, left over or damaged: neither in the store nor beside the prefix."""
-        self("store", "verify")
-        leftovers = [path.name for path in self.prefix.parent.glob(".*")] if self.prefix.parent.is_dir() else []
-        assert leftovers == []
+        """Assert that nothing is half-written, left over or damaged: in store, project and prefix."""
+        store = Store.open(self.store)
+        assert store.verify() == ()
         staging = self.store / "staging"
         assert not staging.is_dir() or list(staging.iterdir()) == []
-        assert [path.name for path in self.lock.parent.glob(".*")] == []
-        assert [path.name for path in self.project.glob(".*") if path.name != ".hermetic"] == []
+        if self.prefix.is_dir():
+            lock = read_lock(self.lock).platforms["linux-64"]
+            assert verify_prefix(self.prefix, lock, store=store, config=Config(), offline=True) == ()
+        hidden = [path for folder in (self.project, self.lock.parent, self.prefix.parent) for path in folder.glob(".*")]
+        assert [path.name for path in hidden if path.name != ".hermetic"] == []
 
 
 def snapshot(folder: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class FaultyServer:
     """A running server: its ``url``, what it was ``asked``, and how it misbehaves.
 
     ``credentials`` ("user:password") and ``query`` ("sig=...") are demanded for every request if they are set.
-    ``busy`` is set when somebody hangs.
+    ``busy`` is set when somebody hangs; ``opened`` is for tests to set.
     """
 
     url: str = ""
@@ -66,6 +66,7 @@ class FaultyServer:
     credentials: str = ""
     query: str = ""
     busy: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
     rules: list[_Rule] = field(default_factory=list)
     guard: threading.Lock = field(default_factory=threading.Lock)
