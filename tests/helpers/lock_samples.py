@@ -14,7 +14,7 @@ from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 
 VIRTUAL = {
     "linux-64": ("__archspec=1=x86_64", "__glibc=2.28=0", "__linux=5.10=0", "__unix=0=0"),
-    "osx-arm64": ("__archspec=1=m1", "__osx=11.0=0", "__unix=0=0"),
+    "osx-arm64": ("__archspec=1=m1", "__osx=13.0=0", "__unix=0=0"),
 }
 
 

@@ -411,13 +411,15 @@ class TestZips:
             unpack(archive, dest)
 
     def test_overlapping_members(self, tmp_path: Path, dest: Path) -> None:
-        """The way of the densest bombs: many names, one piece of bytes."""
-        archive = zip_of(tmp_path / "x", ("a", b"x" * 1000), ("b", b"x" * 1000))
+        """The way of the densest bombs: one member's record lies in the bytes of another."""
+        inner = zip_of(tmp_path / "inner", ("b", b"x" * 1000), method=zipfile.ZIP_STORED).read_bytes()
+        record = inner[: inner.index(b"PK\1\2")]
+        archive = zip_of(tmp_path / "x", ("a", record), ("b", b"x" * 1000), method=zipfile.ZIP_STORED)
         data = bytearray(archive.read_bytes())
         at = data.rindex(b"PK\1\2")
-        data[at + 42 : at + 46] = struct.pack("<I", 0)
+        data[at + 42 : at + 46] = struct.pack("<I", data.index(record))
         archive.write_bytes(data)
-        with pytest.raises(IntegrityError, match=r"overlap|one name in the directory"):
+        with pytest.raises(IntegrityError, match="overlap"):
             unpack(archive, dest)
 
     def test_an_encrypted_member(self, tmp_path: Path, dest: Path) -> None:
