@@ -101,15 +101,63 @@ class Wheel:
     categories: tuple[str, ...] = ("main",)
 
 
+@dataclass(frozen=True, order=True)
+class DebianPackage:
+    """One locked Debian package of the embedded base."""
+
+    name: str
+    version: str
+    architecture: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """The image that ours stands on, pinned.
+
+    ``reference`` is the name as it is declared (``debian:12-slim``, ``registry.example.org/team/base:1``,
+    ``scratch``, ``embedded``), ``index`` the digest (``sha256:...``) that the name led to, and ``manifest`` that of
+    the one platform's manifest: the same where the name leads to no index. ``packages`` are what the embedded
+    base is made of; ``dockerfile`` is the sha256 of the text that a base was built from.
+    """
+
+    reference: str
+    index: str = ""
+    manifest: str = ""
+    dockerfile: str = ""
+    packages: tuple[DebianPackage, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """One layer of an image: its name, and the packages in it (``numpy`` from conda, ``pip:numpy`` a wheel)."""
+
+    name: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """What an image needs beside the packages: the pinned base, and the layers from the bottom to the top."""
+
+    base: Base
+    layers: tuple[PlannedLayer, ...] = ()
+
+
 @dataclass(frozen=True)
 class PlatformLock:
-    """The packages of one platform: conda packages sorted by name, wheels sorted by name."""
+    """The packages of one platform: conda packages sorted by name, wheels sorted by name.
+
+    ``image`` is there once an image was asked for; it is no part of the key, which is the environment's.
+    """
 
     platform: str
     virtual_packages: tuple[str, ...]
     conda: tuple[CondaPackage, ...] = ()
     wheels: tuple[Wheel, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    image: ImagePlan | None = None
 
     def __post_init__(self) -> None:
         for packages in ("conda", "wheels"):
