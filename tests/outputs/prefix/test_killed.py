@@ -22,6 +22,7 @@ from hermetic.store import Store
 
 BUILD = """
 import json, os, signal, sys, threading
+from contextlib import suppress
 from pathlib import Path
 from hermetic.config import Config
 from hermetic.lock.file import read_lock
@@ -34,14 +35,18 @@ prefix, events = Path(wanted["prefix"]), 0
 
 def count(event, arguments):
     global events
+    if wanted["die_at_file"] and event == "os.rename" and Path(os.fsdecode(arguments[1])) == prefix:
+        os.kill(os.getpid(), signal.SIGKILL)  # a busy machine: whoever watches did not get to see that many
     if event.startswith(("open", "os.", "shutil.", "subprocess.", "ctypes.")):
         events += 1
         if events == wanted["die_at_event"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
 def watch():
-    while len(list(prefix.parent.glob(f".{prefix.name}.hermetic-*/new/**/*"))) < wanted["die_at_file"]:
-        pass
+    seen = 0
+    while seen < wanted["die_at_file"]:
+        with suppress(OSError):
+            seen = len(list(prefix.parent.glob(f".{prefix.name}.hermetic-*/new/**/*")))
     os.kill(os.getpid(), signal.SIGKILL)
 
 if wanted["die_at_file"]:
