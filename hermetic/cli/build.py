@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--locked", action="store_true", help="fail if the lock is missing or stale, instead of locking"
     )
+    parser.add_argument("--force", action="store_true", help="build it anew even if it is there: mends a changed one")
     parser.add_argument(
         "--link-scripts",
         choices=("refuse", "skip", "run"),
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     from hermetic.project.noop import built_already
     from hermetic.report.builds import build_text
 
-    done = built_already(arguments.project, arguments.name, arguments.prefix)
+    done = None if arguments.force else built_already(arguments.project, arguments.name, arguments.prefix)
     if done is None:
         from hermetic.project.building import build_environment
 
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
             link_scripts=arguments.link_scripts,
             link_mode=arguments.link_mode,
             jobs=arguments.jobs,
+            force=arguments.force,
             offline=arguments.offline,
             reporter=ui.reporter,
         )

@@ -27,12 +27,13 @@ def build_environment(
     link_scripts: str = "refuse",
     link_mode: str = "auto",
     jobs: int | None = None,
+    force: bool = False,
     offline: bool = False,
     reporter: Reporter = SILENT,
 ) -> dict[str, Any]:
     """Build an environment, locking it first where the lock is missing or stale; give what was built as JSON values.
 
-    With ``locked`` a missing or stale lock raises DriftError instead.
+    With ``locked`` a missing or stale lock raises DriftError instead. ``force`` builds anew what is there already.
     """
     from hermetic.outputs.prefix import build_prefix
     from hermetic.outputs.prefix.state import STATE_FILE
@@ -55,6 +56,7 @@ def build_environment(
         link_scripts=link_scripts,
         link_mode=link_mode,
         jobs=jobs,
+        force=force,
     )
     answer = {
         "name": chosen,

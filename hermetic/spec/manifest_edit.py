@@ -95,7 +95,7 @@ def declared_names(text: str, path: Path, *, pip: bool = False, environment: str
     elif target.kind == "requirements":
         items = [line for _, _, line in _requirement_lines(text)] if pip else []
     else:
-        items = [str(item) for item in _toml_list(_toml(text, path), target, create=False)]
+        items = [str(item) for found in _toml_lists(_toml(text, path), target) for item in found]
     return sorted({name for name in map(target.name_of, items) if name})
 
 
@@ -171,10 +171,10 @@ def _remove(text: str, target: _Target, name: str) -> str:
                 del lines[start - 1 : end]
         return "\n".join(lines)
     document = _toml(text, target.path)
-    items = _toml_list(document, target, create=False)
-    for index in reversed(range(len(items))):
-        if target.name_of(str(items[index])) == name:
-            del items[index]
+    for items in _toml_lists(document, target):
+        for index in reversed(range(len(items))):
+            if target.name_of(str(items[index])) == name:
+                del items[index]
     return _dumped(document)
 
 
@@ -225,13 +225,24 @@ def _dumped(document: Any) -> str:
     return tomlkit.dumps(document)
 
 
-def _toml_list(document: Any, target: _Target, *, create: bool) -> Any:
-    """Give the list of a TOML document that holds the requirements; made where it is missing, if ``create``."""
+def _toml_lists(document: Any, target: _Target) -> list[Any]:
+    """Give the lists of a TOML document that hold such requirements: a manifest's wheels have one of their own."""
+    lists = [_toml_list(document, target, create=False)]
+    if target.kind == "manifest" and target.pip:
+        lists.append(_toml_list(document, target, create=False, key="wheels"))
+    return lists
+
+
+def _toml_list(document: Any, target: _Target, *, create: bool, key: str = "pip") -> Any:
+    """Give the list of a TOML document that holds the requirements; made where it is missing, if ``create``.
+
+    ``key`` is a manifest's list of pip requirements that is meant.
+    """
     import tomlkit
 
     keys: tuple[str, ...] = ("project", "dependencies")
     if target.kind == "manifest":
-        keys = ("environments", target.environment, "pip" if target.pip else "dependencies")
+        keys = ("environments", target.environment, key if target.pip else "dependencies")
     elif not target.pip and create:
         raise SpecError(
             "[project] dependencies are pip requirements",
@@ -241,12 +252,12 @@ def _toml_list(document: Any, target: _Target, *, create: bool) -> Any:
     elif not target.pip:
         return []
     table = document
-    for depth, key in enumerate(keys[:-1]):
-        if key not in table:
+    for depth, step in enumerate(keys[:-1]):
+        if step not in table:
             if not create:
                 return []
-            table[key] = tomlkit.table(is_super_table=target.kind == "manifest" and depth == 0)
-        table = table[key]
+            table[step] = tomlkit.table(is_super_table=target.kind == "manifest" and depth == 0)
+        table = table[step]
     if keys[-1] not in table:
         if not create:
             return []

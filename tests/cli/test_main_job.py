@@ -98,6 +98,10 @@ def test_verify_names_what_was_changed_added_and_lost(real: Hermetic, project: P
     # the store is not the environment: another build is as the lock says
     real("build", "--prefix", str(project / "other"))
     assert "file by file" in real("verify", str(project / "other")).stdout
+    assert "--force" in real("verify", status=1).stdout
+    assert "nothing to do" in real("build").stdout
+    real("build", "--force")
+    assert "file by file" in real("verify").stdout
 
 
 def test_a_lock_for_two_platforms_and_its_check(tiny: Hermetic, project: Path) -> None:

@@ -180,6 +180,14 @@ def test_what_cannot_be_added_is_refused(path: Path, requirement: str, pip: bool
     assert caught.value.remedy
 
 
+def test_a_wheel_of_a_manifest_is_removed_by_its_name() -> None:
+    text = '[environments.default]\npip = ["a>1"]\nwheels = ["dist/my_tool-1.0-py3-none-any.whl"]\n'
+    assert declared_names(text, MANIFEST, pip=True) == ["a", "my-tool"]
+    assert remove_requirements(text, MANIFEST, ["My_Tool"], pip=True) == text.replace(
+        '"dist/my_tool-1.0-py3-none-any.whl"', ""
+    )
+
+
 def test_what_is_not_there_cannot_be_removed() -> None:
     with pytest.raises(UsageError) as caught:
         remove_requirements(ENVIRONMENT, YAML, ["nunpy"])

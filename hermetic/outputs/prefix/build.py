@@ -51,12 +51,13 @@ def build_prefix(
     addresses: Mapping[str, str] | None = None,
     jobs: int | None = None,
     foreign: bool = False,
+    force: bool = False,
 ) -> BuildResult:
     """Build the environment of a lock at ``prefix``; what was built there before is replaced in one step.
 
     ``link_scripts``: ``refuse`` packages that have some, ``skip`` them with a warning, or ``run`` them in a sandbox.
     ``link_mode``: see ``Linker``. ``foreign`` allows a platform that is not this machine's; nothing of it can run
-    here, so it gets no pyc files.
+    here, so it gets no pyc files. ``force`` builds anew what is there already, to mend what somebody changed in it.
 
     Raises UsageError for a folder that is not ours, IntegrityError, NetworkError, BuildError, MachineError.
     """
@@ -65,11 +66,11 @@ def build_prefix(
         lock, checked_prefix(prefix), store, config, reporter, offline, link_scripts, link_mode, addresses or {}, jobs
     )
     try:
-        if _stands(order):
+        if not force and _stands(order):
             remove_leftovers(order.prefix)  # of a build that was killed when all but the cleaning up was done
             return BuildResult(order.prefix, lock.key(), changed=False)
         with store.lock(f"prefix-{key('prefix-lock/1', str(order.prefix))[:32]}", reporter=reporter):
-            if _stands(order):  # another process has built it meanwhile
+            if not force and _stands(order):  # another process has built it meanwhile
                 return BuildResult(order.prefix, lock.key(), changed=False)
             refuse_foreign(order.prefix)
             trees = obtain(order)
