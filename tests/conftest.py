@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 from support import channel as hand
+from support.engine import engine  # noqa: F401  a fixture
 from support.needs import require, suits
 from support.servers import Server, serve
 
