@@ -16,11 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import docker
 import pytest
 from filelock import FileLock
+
 from support.needs import require
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 _KEEPER = Path(__file__).with_name("engine_keeper.py")
 
@@ -36,8 +40,10 @@ class Engine:
         return f"unix://{self.folder / 'socket'}"
 
     @cached_property
-    def client(self) -> docker.DockerClient:
-        return docker.DockerClient(base_url=self.host, timeout=120)
+    def client(self) -> DockerClient:
+        from docker import DockerClient  # tests that need no engine do not pay for it
+
+        return DockerClient(base_url=self.host, timeout=120)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,9 +87,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def _answers(engine: Engine) -> bool:
+    from docker.errors import DockerException
+
     try:
         return bool(engine.client.ping())
-    except (docker.errors.DockerException, OSError):
+    except (DockerException, OSError):
         return False
 
 
