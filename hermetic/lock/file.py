@@ -18,7 +18,18 @@ from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError, Place
 from hermetic.files import write_whole
 from hermetic.lock import jsontext, shape
-from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Tool, Wheel
+from hermetic.lock.model import (
+    Base,
+    CondaPackage,
+    DebianPackage,
+    ImagePlan,
+    Lock,
+    Origin,
+    PlannedLayer,
+    PlatformLock,
+    Tool,
+    Wheel,
+)
 from hermetic.lock.shape import Malformed
 
 SCHEMA = "urn:hermetic:schema:lock-v1"
@@ -158,6 +169,8 @@ def _platform_to_dict(platform: PlatformLock, spec_digest: str, exclude_newer: s
         if len(value[kind]) != len(packages):
             raise ValueError(f"{platform.platform}: two {kind} packages have one name")
     value = {name: item for name, item in value.items() if item}
+    if platform.image:
+        value["image"] = _image_to_dict(platform.image)
     value["content"] = _content(value, spec_digest, exclude_newer)
     return value
 
@@ -170,6 +183,7 @@ def _platform_from_dict(name: str, value: Any, bound: tuple[str, str] | None) ->
         conda=found.get("conda", ()),
         wheels=found.get("wheels", ()),
         variables=found.get("variables", ()),
+        image=found.get("image"),
     )
     if bound:
         if found["key"] != lock.key():
@@ -207,6 +221,18 @@ def _to_dict(package: Any, kind: _Kind) -> dict[str, Any]:
     return value
 
 
+def _image_to_dict(image: ImagePlan) -> dict[str, Any]:
+    base = _to_dict(image.base, _BASE)
+    if image.base.packages:
+        base["packages"] = {package.name: _to_dict(package, _DEBIAN) for package in image.base.packages}
+        if len(base["packages"]) != len(image.base.packages):
+            raise ValueError("two packages of the base have one name")
+    value: dict[str, Any] = {"base": base}
+    if image.layers:  # a list, because the order is what matters
+        value["layers"] = [{"name": layer.name, "packages": list(layer.packages)} for layer in image.layers]
+    return value
+
+
 @dataclass(frozen=True)
 class _Kind:
     """How the fields of one kind of value are read, and what they are when the file leaves them out."""
@@ -231,6 +257,16 @@ class _Kind:
     def read(self, value: Any) -> Any:
         """Read one value that has no name."""
         return self.make(**shape.record(value, self.readers, self.needed))
+
+    def read_list(self, value: Any) -> tuple[Any, ...]:
+        """Read a list of values that have no name; their order counts."""
+        found = []
+        for index, item in enumerate(shape.listing(value)):
+            try:
+                found.append(self.read(item))
+            except Malformed as error:
+                raise error.below(index) from None
+        return tuple(found)
 
     def read_named(self, value: Any) -> tuple[Any, ...]:
         """Read an object of named values, sorted by name."""
@@ -270,6 +306,19 @@ _WHEEL = _Kind.of(
     url=shape.address,
     origin=_ORIGIN.read,
 )
+_DEBIAN = _Kind.of(DebianPackage, version=shape.word, architecture=shape.word, sha256=shape.digest)
+_BASE = _Kind.of(
+    Base,
+    reference=shape.reference,
+    index=shape.image_digest,
+    manifest=shape.image_digest,
+    dockerfile=shape.digest,
+    packages=_DEBIAN.read_named,
+)
+_LAYER = _Kind(
+    PlannedLayer, {"name": shape.text, "packages": shape.texts}, {}, frozenset({"name", "packages"})
+)  # the name is a value here: layers have an order, not a place by name
+_IMAGE = _Kind(ImagePlan, {"base": _BASE.read, "layers": _LAYER.read_list}, {}, frozenset({"base"}))
 _PLATFORM: Mapping[str, shape.Reader] = {
     "key": shape.digest,
     "content": shape.digest,
@@ -277,6 +326,7 @@ _PLATFORM: Mapping[str, shape.Reader] = {
     "variables": shape.variables,
     "conda": _CONDA.read_named,
     "wheels": _WHEEL.read_named,
+    "image": _IMAGE.read,
 }
 _PLATFORM_NEEDED = frozenset({"key", "content"})
 _LOCK: Mapping[str, shape.Reader] = {

@@ -128,6 +128,9 @@ class Base:
     dockerfile: str = ""
     packages: tuple[DebianPackage, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packages", tuple(sorted(self.packages)))
+
 
 @dataclass(frozen=True)
 class PlannedLayer:

@@ -90,6 +90,13 @@ def text(value: Any) -> str:
     return value
 
 
+def listing(value: Any) -> list[Any]:
+    """Read a list."""
+    if not isinstance(value, list):
+        raise Malformed(f"must be a list, is {_shown(value)}")
+    return value
+
+
 def texts(value: Any) -> tuple[str, ...]:
     """Read a list of strings."""
     if not isinstance(value, list):
@@ -122,6 +129,10 @@ digest = _matching(r"[0-9a-f]{64}", "a sha256 (64 lower-case hex digits)")
 md5 = _matching(r"[0-9a-f]{32}", "an md5 (32 lower-case hex digits)")
 word = _matching(r"[^\s/\\\x00-\x1f]+", "a word without spaces and slashes")
 name = _matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "a package name")
+image_digest = _matching(r"sha256:[0-9a-f]{64}", "an image's digest (sha256: and 64 lower-case hex digits)")
+reference = _matching(
+    r"[A-Za-z0-9\[][A-Za-z0-9._:/\[\]-]*(@sha256:[0-9a-f]{64})?", "an image's reference, without credentials"
+)
 platform = _matching(r"[a-z]+-[a-z0-9_]+", "a platform (linux-64)")
 subdir = _matching(r"noarch|[a-z]+-[a-z0-9_]+", "a conda subdir (linux-64, noarch)")
 file_name = _matching(_BARE, "a bare file name")

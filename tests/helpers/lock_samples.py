@@ -9,7 +9,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hermetic.lock.model import CondaPackage, Lock, Origin, PlatformLock, Tool, Wheel
+from hermetic.lock.model import (
+    Base,
+    CondaPackage,
+    DebianPackage,
+    ImagePlan,
+    Lock,
+    Origin,
+    PlannedLayer,
+    PlatformLock,
+    Tool,
+    Wheel,
+)
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 
 VIRTUAL = {
@@ -96,12 +107,38 @@ LOCK = Lock(
 )
 
 
+IMAGE = ImagePlan(
+    Base(
+        "embedded",
+        packages=(
+            DebianPackage("base-files", "12.4+deb12u9", "amd64", 70800, "a" * 64),
+            DebianPackage("libstdc++6", "12.2.0-14", "amd64", 613000, "b" * 64),
+        ),
+    ),
+    (
+        PlannedLayer("python", ("python", "libzlib", "tzdata")),
+        PlannedLayer("numpy", ("numpy",)),
+        PlannedLayer("own", ("pip:tiny",)),
+    ),
+)
+REGISTRY_BASE = Base("team/base:1", index="sha256:" + "c" * 64, manifest="sha256:" + "d" * 64)
+
+
+def with_image(lock: Lock, image: ImagePlan | None = IMAGE, platform: str = "linux-64") -> Lock:
+    """Give a Lock in which one platform has this image plan."""
+    return replace(lock, platforms={**lock.platforms, platform: replace(lock.platforms[platform], image=image)})
+
+
+IMAGED = with_image(LOCK)
+
+
 def changed(lock: Lock, platform: str, *packages: CondaPackage | Wheel, drop: tuple[str, ...] = ()) -> Lock:
     """Give a Lock in which packages of one platform are replaced, added or dropped by (kind and) name."""
     old = lock.platforms[platform]
     names = {(type(p), p.name) for p in packages}
     kept = [p for p in (*old.conda, *old.wheels) if (type(p), p.name) not in names and p.name not in drop]
-    new = platform_lock(platform, *kept, *packages, virtual_packages=old.virtual_packages, variables=old.variables)
+    same = {name: getattr(old, name) for name in ("virtual_packages", "variables", "image")}
+    new = platform_lock(platform, *kept, *packages, **same)
     return replace(lock, platforms={**lock.platforms, platform: new})
 
 
@@ -140,6 +177,22 @@ WHEELS = st.builds(
 )  # fmt: skip
 
 
+_IMAGE_DIGESTS = st.just("") | _SHA256.map(lambda digest: f"sha256:{digest}")
+DEBIAN_PACKAGES = st.builds(
+    DebianPackage, name=_NAMES, version=_WORDS, architecture=_WORDS, size=_COUNTS, sha256=_SHA256
+)
+BASES = st.builds(
+    Base,
+    reference=st.sampled_from(
+        ["scratch", "embedded", "debian:12-slim", "registry.example.org:5000/a/b:1.0_x@sha256:" + "0" * 64, "[::1]:5/x"]
+    ),
+    index=_IMAGE_DIGESTS, manifest=_IMAGE_DIGESTS, dockerfile=st.just("") | _SHA256,
+    packages=st.lists(DEBIAN_PACKAGES, max_size=2, unique_by=lambda package: package.name).map(tuple),
+)  # fmt: skip
+LAYERS = st.builds(PlannedLayer, name=_TEXTS, packages=_LISTS)
+IMAGES = st.builds(ImagePlan, base=BASES, layers=st.lists(LAYERS, max_size=3).map(tuple))
+
+
 def _by_name(packages: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.lists(packages, max_size=3, unique_by=lambda p: p.name).map(lambda found: tuple(sorted(found)))
 
@@ -171,6 +224,7 @@ def locks(draw: st.DrawFn) -> Lock:
                 draw(_by_name(CONDA_PACKAGES)),
                 draw(_by_name(WHEELS)),
                 tuple(sorted(draw(_VARIABLES).items())),
+                draw(st.none() | IMAGES),
             )
             for name in names
         },

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from lock_samples import JSON, LOCK, SPEC, changed, conda, locks, wheel
+from lock_samples import IMAGE, IMAGED, JSON, LOCK, SPEC, changed, conda, locks, wheel, with_image
 
 from hermetic.digest import key, pretty_json
 from hermetic.errors import IntegrityError, LockFileError, MachineError
@@ -35,6 +35,7 @@ from hermetic.lock.model import Lock
 
 SCHEMA = Draft202012Validator(json.loads(files("hermetic.lock").joinpath("schema/lock-v1.schema.json").read_text()))
 TEXT = format_lock(LOCK)
+IMAGED_TEXT = format_lock(IMAGED)
 
 
 def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -87,13 +88,42 @@ def test_what_has_its_default_is_left_out() -> None:
     }  # fmt: skip
 
 
+def test_an_image_adds_its_own_lines_and_changes_the_content_digest_only() -> None:
+    """A lock without one has the text that it always had; the key is the environment's, with or without an image."""
+    assert '"image"' not in TEXT
+    with_it, without = IMAGED_TEXT.splitlines(), TEXT.splitlines()
+    gone = [line for line in without if line not in with_it]
+    assert [line.split('"')[1] for line in gone] == ["content"]
+    assert parse_lock(IMAGED_TEXT).platforms["linux-64"].image == IMAGE
+    assert IMAGED.platforms["linux-64"].key() == LOCK.platforms["linux-64"].key()
+
+
+def test_the_order_of_layers_is_kept_and_that_of_the_base_s_packages_does_not_count() -> None:
+    backwards = replace(IMAGE, layers=IMAGE.layers[::-1])
+    again = parse_lock(format_lock(with_image(LOCK, backwards))).platforms["linux-64"].image
+    assert again
+    assert [layer.name for layer in again.layers] == ["own", "numpy", "python"]
+    assert again.layers[2].packages == ("python", "libzlib", "tzdata")
+    shuffled = replace(IMAGE, base=replace(IMAGE.base, packages=IMAGE.base.packages[::-1]))
+    assert format_lock(with_image(LOCK, shuffled)) == IMAGED_TEXT
+
+
+def test_a_moved_layer_moves_few_lines() -> None:
+    layers = (replace(IMAGE.layers[0], packages=("python", "libzlib")), *IMAGE.layers[1:])
+    moved = format_lock(with_image(LOCK, replace(IMAGE, layers=layers))).splitlines()
+    assert len([line for line in moved if line not in IMAGED_TEXT.splitlines()]) <= 2  # "libzlib" loses its comma
+
+
 def test_a_lock_that_readers_would_refuse_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "x.lock.json"
     linux = LOCK.platforms["linux-64"]
     twice = replace(LOCK, platforms={"linux-64": replace(linux, conda=linux.conda[:1] * 2)})
     escape = changed(LOCK, "linux-64", replace(linux.conda[0], file_name="../evil.conda"))
     secret = changed(LOCK, "linux-64", replace(linux.conda[0], channel="https://me:hunter2@conda.example.org/x"))
-    for lock in (twice, escape, secret, replace(LOCK, version=2)):
+    package = IMAGE.base.packages[0]
+    two_of_a_name = with_image(LOCK, replace(IMAGE, base=replace(IMAGE.base, packages=(package, package))))
+    login = with_image(LOCK, replace(IMAGE, base=replace(IMAGE.base, reference="me:hunter2@registry.example.org/x")))
+    for lock in (two_of_a_name, login, twice, escape, secret, replace(LOCK, version=2)):
         with pytest.raises(ValueError):
             write_lock(lock, path)
     assert list(tmp_path.iterdir()) == []
@@ -175,6 +205,14 @@ EDITS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "a virtual package": (("platforms", "linux-64", "virtual_packages", 1), "__glibc=2.99=0"),
     "the spec": (("spec", "channels"), ["other"]),
     "the moment": (("exclude_newer",), "2024-01-01T00:00:00Z"),
+    "a base": (("platforms", "linux-64", "image", "base", "reference"), "debian:12"),
+    "a base's package": (("platforms", "linux-64", "image", "base", "packages", "libstdc++6", "size"), 5),
+    "a layer": (("platforms", "linux-64", "image", "layers", 0, "packages"), ["python"]),
+    "the order of layers": (
+        ("platforms", "linux-64", "image", "layers"),
+        json.loads(IMAGED_TEXT)["platforms"]["linux-64"]["image"]["layers"][::-1],
+    ),
+    "an image dropped": (("platforms", "linux-64", "image"), None),
     "another key": (("platforms", "linux-64", "key"), "1" * 64),
     "another content": (("platforms", "linux-64", "content"), "1" * 64),
 }
@@ -182,7 +220,7 @@ EDITS: dict[str, tuple[tuple[Any, ...], Any]] = {
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_by_hand_is_told(name: str) -> None:
-    text = pretty_json(set_at(json.loads(TEXT), *EDITS[name]))
+    text = pretty_json(set_at(json.loads(IMAGED_TEXT), *EDITS[name]))
     with pytest.raises(IntegrityError, match="edited by hand or merged") as caught:
         parse_lock(text, "demo.lock.json")
     error = caught.value
@@ -283,6 +321,7 @@ def test_a_lockfile_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> No
         read_lock(tmp_path)
 
 
+IMAGE_AT = ("platforms", "linux-64", "image")
 WRONG: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "no spec": (("spec",), None, "lacks spec"),
     "no platforms": (("platforms",), None, "lacks platforms"),
@@ -318,13 +357,27 @@ WRONG: dict[str, tuple[tuple[Any, ...], Any, str]] = {
     "variable number": (("platforms", "linux-64", "variables"), {"A": 1}, "variables.A: must be a string"),
     "variable name": (("platforms", "linux-64", "variables"), {"A=B": "1"}, "no name of a variable"),
     "origin": (("platforms", "linux-64", "wheels", "tiny", "origin", "sha256"), "x", "tiny.origin.sha256"),
+    "no base": ((*IMAGE_AT, "base"), None, "image: lacks base"),
+    "base without a reference": ((*IMAGE_AT, "base", "reference"), None, "lacks reference"),
+    "reference with a password": ((*IMAGE_AT, "base", "reference"), "me:pw@registry.example.org/x", "credentials"),
+    "reference with a query": ((*IMAGE_AT, "base", "reference"), "registry.example.org/x?sig=abc", "reference"),
+    "reference empty": ((*IMAGE_AT, "base", "reference"), "", "reference"),
+    "index bare": ((*IMAGE_AT, "base", "index"), "0" * 64, "image's digest"),
+    "manifest of another kind": ((*IMAGE_AT, "base", "manifest"), "sha512:" + "0" * 64, "image's digest"),
+    "dockerfile": ((*IMAGE_AT, "base", "dockerfile"), "sha256:" + "0" * 64, "must be a sha256"),
+    "debian digest": ((*IMAGE_AT, "base", "packages", "base-files", "sha256"), "0", "base-files.sha256"),
+    "debian name": ((*IMAGE_AT, "base", "packages", "../x"), {}, "package name"),
+    "layers an object": ((*IMAGE_AT, "layers"), {"python": []}, "layers: must be a list, is an object"),
+    "layer without packages": ((*IMAGE_AT, "layers", 1, "packages"), None, r"layers\[1\]: lacks packages"),
+    "layer's packages": ((*IMAGE_AT, "layers", 1, "packages"), [1], r"layers\[1\].packages\[0\]: must be a string"),
+    "unknown key of an image": ((*IMAGE_AT, "colour"), "red", "image.colour: unknown key"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_value_is_refused_by_the_reader_and_by_the_schema(name: str) -> None:
     path, item, message = WRONG[name]
-    value = set_at(json.loads(TEXT), path, item)
+    value = set_at(json.loads(IMAGED_TEXT), path, item)
     text = pretty_json(value)
     with pytest.raises(LockFileError, match=message) as caught:
         parse_lock(text, "demo.lock.json")
@@ -332,7 +385,7 @@ def test_a_wrong_value_is_refused_by_the_reader_and_by_the_schema(name: str) -> 
     assert caught.value.place.line
     if item is not None and isinstance(path[-1], str):
         assert f'"{path[-1]}"'.replace("\\", "\\\\") in text.splitlines()[caught.value.place.line - 1] or name in {
-            "depends numbers", "virtual package", "variable number", "variable name",
+            "depends numbers", "virtual package", "variable number", "variable name", "layer's packages",
         }  # fmt: skip
     assert not SCHEMA.is_valid(value)
 
@@ -345,7 +398,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-SOUND = lock_to_dict(LOCK)
+SOUND = lock_to_dict(IMAGED)
 PLACES = [place for place in places(SOUND) if place[0] != "spec"]
 
 
