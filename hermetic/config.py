@@ -1,11 +1,16 @@
-"""The machine's configuration: addresses behind channels' and indexes' names, and where the store stands.
+"""The machine's configuration: addresses behind channels', indexes' and registries' names, and where the store stands.
 
 A name's address, first found wins:
 
-1. the environment: ``HERMETIC_CHANNELS`` and ``HERMETIC_INDEXES``, each ``name=address name2=address2``;
+1. the environment: ``HERMETIC_CHANNELS``, ``HERMETIC_INDEXES`` and ``HERMETIC_REGISTRIES``, each
+   ``name=address name2=address2``;
 2. the project's ``hermetic.toml``, ``[channels]`` (relative paths are relative to it);
 3. the user's file: ``$HERMETIC_CONFIG``, else ``~/.config/hermetic/config.toml`` (relative paths likewise);
-4. the defaults of the field's own clients: py-rattler's for a channel, uv's and pip's for an index.
+4. the defaults of the field's own clients: py-rattler's for a channel, uv's and pip's for an index, the docker
+   SDK's for a registry.
+
+A registry's name is the first part of an image's reference. Its address may have a path, which then stands before
+the repository's, and is plain http where it says so.
 
 ::
 
@@ -16,6 +21,9 @@ A name's address, first found wins:
     conda-forge = "https://mirror.example.org/conda-forge"
     [indexes]
     internal = "https://${USER_NAME}:${TOKEN}@wheels.example.org/simple"
+    [registries]
+    "registry.example.org" = "https://mirror.example.org/proxy"
+    lab = "http://10.0.0.7:5000"
 
 Nothing of it reaches a lock. ``${VAR}`` is put in at the moment of use.
 """
@@ -34,16 +42,18 @@ from hermetic.errors import Place, UsageError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _LOCAL = re.compile(r"[/.~]|[A-Za-z]:[\\/]")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
-_KEYS = ("channels", "indexes", "default-index", "offline", "store")
+_REGISTRY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\]_-]*\Z")
+_REGISTRY_ADDRESS = re.compile(r"(https?://|\$\{)\S+\Z")
+_KEYS = ("channels", "indexes", "registries", "default-index", "offline", "store")
 
 
 @dataclass(frozen=True)
 class Config:
     """What a name means on this machine at this moment.
 
-    ``channels`` and ``indexes`` map names to addresses (URLs or absolute paths) where they are not the default
-    ones; an empty ``default_index`` means what uv and pip use. ``base`` is the folder that relative paths of a lock
-    are relative to.
+    ``channels``, ``indexes`` and ``registries`` map names to addresses where they are not the default ones: URLs, for
+    channels and indexes absolute paths too. An empty ``default_index`` means what uv and pip use. ``base`` is the
+    folder that relative paths of a lock are relative to.
     """
 
     channels: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +62,7 @@ class Config:
     offline: bool = False
     store: Path | None = None
     base: Path | None = None
+    registries: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_config(
@@ -76,6 +87,7 @@ def load_config(
         offline=offline or _switch("HERMETIC_OFFLINE", environ) or bool(user.get("offline", False)),
         store=Path(_absolute(store, Path.cwd())) if store else None,
         base=base,
+        registries={**user.get("registries", {}), **_pairs("HERMETIC_REGISTRIES", environ, registries=True)},
     )
 
 
@@ -180,6 +192,13 @@ def _checked(found: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
                 if not isinstance(address, str) or not address or not _NAME.match(name):
                     raise fault(name, f"{key}: {name!r} has no address", f'write {name} = "address"')
             values[key] = {name: _absolute(address, path.parent) for name, address in value.items()}
+        elif key == "registries":
+            if not isinstance(value, dict):
+                raise fault(key, f"{key!r} is no table", f'write [{key}] and lines of "name" = "https://address"')
+            for name, address in value.items():
+                if not _is_registry(name, address):
+                    raise fault(name, f"{key}: {name!r} has no http(s) address", f'write "{name}" = "https://address"')
+            values[key] = dict(value)
         elif key == "offline":
             if not isinstance(value, bool):
                 raise fault(key, "'offline' is neither true nor false", "write offline = true")
@@ -191,16 +210,22 @@ def _checked(found: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
     return values
 
 
-def _pairs(variable: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _is_registry(name: str, address: object) -> bool:
+    return bool(_REGISTRY.match(name)) and isinstance(address, str) and bool(_REGISTRY_ADDRESS.match(address))
+
+
+def _pairs(variable: str, environ: Mapping[str, str], *, registries: bool = False) -> dict[str, str]:
     found = {}
     for item in environ.get(variable, "").split():
         name, equals, address = item.partition("=")
-        if not equals or not address or not _NAME.match(name):
+        sound = _is_registry(name, address) if registries else equals and address and _NAME.match(name)
+        if not sound:
             # The item itself may hold a secret: only its name is told.
             raise UsageError(
-                f"{variable}: {name.partition('://')[0]!r} has no address", remedy="write name=address name2=address2"
+                f"{variable}: {name.partition('://')[0]!r} has no address{' with http:// or https://' * registries}",
+                remedy="write name=address name2=address2",
             )
-        found[name] = _absolute(address, Path.cwd())
+        found[name] = address if registries else _absolute(address, Path.cwd())
     return found
 
 

@@ -68,7 +68,7 @@ def access(url: str, environ: Mapping[str, str] | None = None, *, asked: bool = 
     clean = urlunsplit(parts._replace(netloc=netloc))
     if at and user:
         name, _, password = user.partition(":")
-        return Access(clean, _basic(unquote(name), unquote(password)), URL)
+        return Access(clean, basic(unquote(name), unquote(password)), URL)
     return (
         _from_environment(clean, host, port, environ)
         or _from_rattler(clean, host, port, environ)
@@ -100,7 +100,7 @@ def expand(url: str, environ: Mapping[str, str] | None = None) -> str:
     for match in _VARIABLE.finditer(url):
         text = values[match[1]]
         if text and (text in user or f"/t/{text}" in expanded):
-            _remember(text)
+            hide(text)
     return expanded
 
 
@@ -143,20 +143,22 @@ def _clean(found: re.Match[str]) -> str:
     return found["scheme"] + kept + host + _TOKEN.sub(rf"\1{HIDDEN}", slash + path) + fragment + tail
 
 
-def _remember(secret: str) -> None:
+def hide(secret: str) -> None:
+    """Count a text as secret: ``redact`` hides it from now on."""
     if len(secret) >= 4:  # shorter ones would blot out innocent text and hide nothing
         _known.update({secret, quote(secret, safe="")})
 
 
-def _basic(user: str, password: str) -> dict[str, str]:
+def basic(user: str, password: str) -> dict[str, str]:
+    """Give the header of a user and a password (RFC 7617), both counted as secret."""
     token = b64encode(f"{user}:{password}".encode()).decode()
     for secret in (password or user, token):
-        _remember(secret)
+        hide(secret)
     return {"Authorization": f"Basic {token}"}
 
 
 def _bearer(token: str) -> dict[str, str]:
-    _remember(token)
+    hide(token)
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -166,10 +168,10 @@ def _from_environment(url: str, host: str, port: int | None, environ: Mapping[st
         if not text:
             continue
         if _WHOLE.match(text):
-            _remember(text.split(None, 1)[1])
+            hide(text.split(None, 1)[1])
             return Access(url, {"Authorization": text}, name)
         user, colon, password = text.partition(":")
-        return Access(url, _basic(user, password) if colon else _bearer(text), name)
+        return Access(url, basic(user, password) if colon else _bearer(text), name)
     return None
 
 
@@ -188,12 +190,12 @@ def _from_rattler(url: str, host: str, port: int | None, environ: Mapping[str, s
     entry = _entry(found if isinstance(found, dict) else {}, host, port)
     if "BearerToken" in entry:
         return Access(url, _bearer(str(entry["BearerToken"])), str(path))
-    basic = entry.get("BasicHTTP")
-    if isinstance(basic, dict):
-        return Access(url, _basic(str(basic.get("username", "")), str(basic.get("password", ""))), str(path))
+    pair = entry.get("BasicHTTP")
+    if isinstance(pair, dict):
+        return Access(url, basic(str(pair.get("username", "")), str(pair.get("password", ""))), str(path))
     if "CondaToken" in entry:
         token = str(entry["CondaToken"])
-        _remember(token)
+        hide(token)
         parts = urlsplit(url)
         clean = parts.path if parts.path.startswith("/t/") else f"/t/{quote(token, safe='')}{parts.path}"
         return Access(urlunsplit(parts._replace(path=clean)), {}, str(path))
@@ -225,7 +227,7 @@ def _from_netrc(url: str, host: str, environ: Mapping[str, str]) -> Access | Non
     if entry is None:
         return None
     user, _, password = entry
-    return Access(url, _basic(user or "", password or ""), str(path))
+    return Access(url, basic(user or "", password or ""), str(path))
 
 
 def _from_keyring(url: str, host: str, netloc: str) -> Access | None:
@@ -237,7 +239,7 @@ def _from_keyring(url: str, host: str, netloc: str) -> Access | None:
         for service in (url, netloc, host):
             found = keyring.get_credential(service, None)
             if found:
-                return Access(url, _basic(found.username or "", found.password), "the keyring")
+                return Access(url, basic(found.username or "", found.password), "the keyring")
     except Exception:  # noqa: BLE001  backends raise whatever they like; then there is no keyring here
         return None
     return None

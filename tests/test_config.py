@@ -49,6 +49,29 @@ class TestOrder:
         assert config.offline
         assert config.store == user_file.parent / "big"
 
+    def test_registries(self, user_file: Path) -> None:
+        text = '[registries]\n"r.example.org" = "https://mirror.example.org/hub"\nlab = "http://10.0.0.7:5000"\n'
+        config = load(
+            user_file, text, HERMETIC_REGISTRIES="lab=http://${WHO}@127.0.0.1:5000 r:80=https://x.example.org"
+        )
+        assert config.registries == {
+            "r.example.org": "https://mirror.example.org/hub",
+            "lab": "http://${WHO}@127.0.0.1:5000",
+            "r:80": "https://x.example.org",
+        }
+
+    @pytest.mark.parametrize(
+        "text", ["registries = 1", '[registries]\nlab = "10.0.0.7:5000"', '[registries]\n"a/b" = "https://x"']
+    )
+    def test_registries_without_a_sound_address(self, user_file: Path, text: str) -> None:
+        with pytest.raises(UsageError, match="registries"):
+            load(user_file, text)
+
+    @pytest.mark.parametrize("text", ["lab", "lab=10.0.0.7:5000", "a/b=https://x", "=https://x"])
+    def test_the_environments_registries_without_a_sound_address(self, user_file: Path, text: str) -> None:
+        with pytest.raises(UsageError, match="HERMETIC_REGISTRIES"):
+            load(user_file, HERMETIC_REGISTRIES=text)
+
     def test_the_environments_store_wins(self, user_file: Path) -> None:
         assert load(user_file, 'store = "/big"', HERMETIC_STORE="/other").store == Path("/other")
 

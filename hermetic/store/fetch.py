@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +23,7 @@ from hermetic.store.faults import free_bytes, full_disk, machine_faults
 from hermetic.store.http import Client, NotFoundError, Patience, Stopped, Transient
 from hermetic.store.intake import copy_hashed
 from hermetic.store.partial import Partial, sweep_partials
+from hermetic.store.threads import side_by_side
 
 if TYPE_CHECKING:
     from hermetic.store.store import Store
@@ -34,8 +32,6 @@ JOBS = 12
 """Downloads at once unless told otherwise: enough to hide latency, few enough for a server to be kind."""
 _PROGRESS = 1 << 14
 """New bytes that make a failed attempt count as progress, so that a long download may break off often."""
-_GRACE = 2.0
-"""Seconds that threads get to stop tidily when another one has failed."""
 _NAMED = 20
 
 
@@ -86,7 +82,7 @@ def fetch(
     reporter.start("fetch", f"fetching {_count(missing)}", total or None, "bytes")
     note = "failed"
     try:
-        _side_by_side(work, sorted(missing, key=lambda a: -(a.size or 0)), jobs or JOBS)
+        side_by_side(work.get, sorted(missing, key=lambda a: -(a.size or 0)), jobs or JOBS, work.stop)
         note = _count(missing)
     finally:
         reporter.finish("fetch", note)
@@ -100,44 +96,6 @@ def is_local(url: str) -> bool:
 def local_path(url: str) -> Path:
     """Give the path of a ``file://`` URL or a plain path."""
     return Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(url).expanduser()
-
-
-def _side_by_side(work: _Work, artifacts: Sequence[Artifact], jobs: int) -> None:
-    """Let threads get the artefacts; the first error, and Ctrl-C, end it for all.
-
-    The threads are daemons: one that waits for a silent server keeps nobody, and gives up its partial file, whole as
-    far as it goes, when the server speaks again or the process ends.
-    """
-    todo = deque(artifacts)
-    errors: list[BaseException] = []
-    ends: SimpleQueue[None] = SimpleQueue()
-
-    def serve() -> None:
-        try:
-            while not work.stop.is_set():
-                work.get(todo.popleft())
-        except (IndexError, Stopped):
-            pass
-        except BaseException as error:  # noqa: BLE001  raised again by the thread that waits
-            errors.append(error)
-            work.stop.set()
-        ends.put(None)
-
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(jobs, len(artifacts)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in threads:
-            ends.get()
-            if errors:
-                break
-    finally:
-        work.stop.set()
-        until = time.monotonic() + _GRACE
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-    if errors:
-        raise min(errors, key=lambda error: not isinstance(error, IntegrityError))
 
 
 class _Work:

@@ -12,7 +12,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,17 @@ class Policy:
 class Patience:
     """Counts the failures of one undertaking, waits between them, and gives up at last."""
 
-    def __init__(self, policy: Policy, what: str, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        what: str,
+        stop: threading.Event | None = None,
+        *,
+        kept: str = "what was downloaded is kept",
+    ) -> None:
         self._policy = policy
         self._what = what
+        self._kept = kept
         self._stop = stop or threading.Event()
         self._failures = 0
 
@@ -91,14 +99,14 @@ class Patience:
         if self._failures > self._policy.retries:
             raise NetworkError(
                 f"{self._what}: {failure.reason} ({tries})",
-                remedy="check the connection and the address, or try again later; what was downloaded is kept",
+                remedy=f"check the connection and the address, or try again later; {self._kept}",
             )
         wait = self._policy.backoff * 2 ** (self._failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311  spreads clients
         if failure.wait is not None:
             if failure.wait > self._policy.longest_wait:
                 raise NetworkError(
                     f"{self._what}: {failure.reason}, and wants {failure.wait:.0f} seconds of peace",
-                    remedy="try again after that time; what was downloaded is kept",
+                    remedy=f"try again after that time; {self._kept}",
                 )
             wait = max(wait, failure.wait) if failure.wait else 0.0
         if self._stop.wait(wait):
@@ -130,6 +138,12 @@ class Response:
     def starts_at(self, offset: int) -> bool:
         """Tell whether a part of a file (206) starts where it was asked to."""
         return self.headers.get("Content-Range", "").replace(" ", "").startswith(f"bytes{offset}-")
+
+    def busy(self) -> Transient | None:
+        """Give what is wrong if the server says that it may go better later."""
+        if self.status not in _LATER:
+            return None
+        return Transient(f"the server answers {self.status}", _retry_after(self.headers.get("Retry-After", "")))
 
     def length(self) -> int | None:
         """Give how many bytes the body has, if the server says so."""
@@ -176,6 +190,20 @@ class Client:
             finally:
                 _let_go(raw)
 
+    @contextmanager
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None
+    ) -> Iterator[Response]:
+        """Ask once, just so: no redirect is followed, no credential added, no status judged.
+
+        A ``body`` that comes piece by piece needs its ``Content-Length``. Raises Transient, or NetworkError.
+        """
+        raw = self._send(method, url, headers, body)
+        try:
+            yield Response(raw, url, self.policy.timeout)
+        finally:
+            _let_go(raw)
+
     def get_bytes(self, url: str, *, accept: str = "*/*") -> tuple[bytes, str, str]:
         """Get a small document: its bytes, its media type, and the address that it finally came from."""
         patience = Patience(self.policy, redact(url))
@@ -201,13 +229,16 @@ class Client:
         except ValueError:
             raise NetworkError(f"{redact(url)}: the answer is not JSON", remedy="check the address") from None
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None
+    ) -> urllib3.BaseHTTPResponse:
         import urllib3
 
         with _transport_failures(url):
             return self._pool(url).request(
                 method,
                 url,
+                body=body,
                 headers={"User-Agent": "hermetic", **headers},
                 redirect=False,
                 retries=False,
@@ -304,8 +335,8 @@ def _refuse(raw: urllib3.BaseHTTPResponse, access: secrets.Access) -> None:
         verb = "refused" if given or raw.status == 403 else "asks for credentials"
         who = "the proxy" if raw.status == 407 else "the server"
         raise CredentialsError(f"{where}: {who} {verb}{given} ({raw.status})", remedy=secrets.advice(access.url))
-    if raw.status in _LATER:
-        raise Transient(f"the server answers {raw.status}", _retry_after(raw.headers.get("Retry-After", "")))
+    if later := Response(raw, access.url, 0).busy():
+        raise later
     raise NetworkError(f"{where}: the server answers {raw.status}", remedy="check the address")
 
 
