@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from lock_samples import conda, platform_lock, wheel
 
 from hermetic.errors import UsageError
 from hermetic.lock.model import CondaPackage, Origin, PlannedLayer, PlatformLock, Wheel
 from hermetic.plan.layers import BUDGET, MOST, _splits, check_layers, parcels, plan_layers
-from tests.helpers.lock_samples import conda, platform_lock, wheel
 
 MB = 1 << 20
 
