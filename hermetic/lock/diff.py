@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hermetic.lock.image_diff import image_differences
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
 from hermetic.lock.names import provided
 
@@ -49,8 +50,9 @@ class Change:
 class PlatformDiff:
     """What differs on one platform.
 
-    ``changes`` are sorted by name; ``other`` names what else changed (variables, virtual packages), each as
-    (what, old, new); ``fetch`` counts the bytes of archives that the new lock needs and the old one did not.
+    ``changes`` are sorted by name; ``other`` names what else changed (variables, virtual packages, an image's base
+    and layers), each as (what, old, new); ``fetch`` counts the bytes of archives that the new lock needs and the old
+    one did not.
     """
 
     platform: str
@@ -198,6 +200,7 @@ def _other(old: PlatformLock, new: PlatformLock) -> Iterator[tuple[str, str, str
     for name in sorted(had.keys() | has.keys()):
         if had.get(name) != has.get(name):
             yield f"virtual package {name}", had.get(name, ""), has.get(name, "")
+    yield from image_differences(old, new)
 
 
 def _shown(package: CondaPackage | Wheel | None) -> dict[str, Any] | None:

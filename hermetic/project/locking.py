@@ -138,10 +138,25 @@ def lock_declaration(
     from hermetic.store.index import remember_addresses
 
     remember_addresses(store, resolution.addresses)
-    lock = resolution.lock
+    lock = with_images_of(previous, resolution.lock)
     if write:
         write_lock(lock, declaration.lock_path)
     return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None)
+
+
+def with_images_of(previous: Lock | None, lock: Lock) -> Lock:
+    """Give a lock with the images of the one before: the same bases, and layers that change as little as can be."""
+    images = {name: platform.image for name, platform in previous.platforms.items()} if previous else {}
+    if not any(images.values()):
+        return lock
+    from hermetic.plan.layers import plan_layers
+
+    platforms = dict(lock.platforms)
+    for name, platform in platforms.items():
+        if image := images.get(name):
+            layers = plan_layers(platform, image.layers) if image.layers else ()
+            platforms[name] = replace(platform, image=replace(image, layers=layers))
+    return replace(lock, platforms=platforms)
 
 
 def _load_the_rest() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hermetic.lock.check import Finding
 from hermetic.lock.diff import Change, LockDiff, Move, PlatformDiff
 from hermetic.lock.model import CondaPackage, PlatformLock, Wheel
-from hermetic.report.text import columns, counted, paint, size
+from hermetic.report.text import brief, columns, counted, paint, size
 
 if TYPE_CHECKING:
     from hermetic.project.checking import LockCheck
@@ -94,7 +94,9 @@ def _alike(parts: Sequence[PlatformDiff]) -> dict[tuple[str, ...], list[tuple[Mo
     by_rows: dict[tuple[tuple[Move | None, _Cells], ...], list[str]] = {}
     for part in parts:
         rows: list[tuple[Move | None, _Cells]] = [(change.move, _cells(change)) for change in part.changes]
-        rows += [(None, ("~", what, f"{old or 'none'} -> {new or 'none'}")) for what, old, new in part.other]
+        rows += [
+            (None, ("~", what, f"{brief(old) or 'none'} -> {brief(new) or 'none'}")) for what, old, new in part.other
+        ]
         by_rows.setdefault(tuple(rows), []).append(part.platform)
     return {tuple(platforms): list(rows) for rows, platforms in by_rows.items()}
 

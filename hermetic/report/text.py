@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 _CODES = {"added": "32", "removed": "31", "changed": "33", "name": "1", "faint": "2"}
@@ -22,6 +23,11 @@ def size(count: int) -> str:
         if value < 999.5:
             return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
     return f"{value / 1000:.1f} TB"
+
+
+def brief(text: str) -> str:
+    """Give a text with its digests cut to what people compare: ``sha256:`` and twelve digits."""
+    return re.sub(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b", r"\1", text)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

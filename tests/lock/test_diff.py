@@ -7,10 +7,22 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from lock_samples import LOCK, changed, conda, locks, platform_lock, wheel
+from lock_samples import (
+    IMAGE,
+    IMAGED,
+    IMAGES,
+    LOCK,
+    REGISTRY_BASE,
+    changed,
+    conda,
+    locks,
+    platform_lock,
+    wheel,
+    with_image,
+)
 
 from hermetic.lock.diff import Move, diff
-from hermetic.lock.model import CondaPackage, Lock, Wheel
+from hermetic.lock.model import CondaPackage, ImagePlan, Lock, PlannedLayer, Wheel
 
 LINUX = LOCK.platforms["linux-64"]
 NUMPY = next(p for p in LINUX.conda if p.name == "numpy")
@@ -85,6 +97,54 @@ def test_platforms_variables_and_virtual_packages() -> None:
         ("virtual package __archspec", "__archspec=1=x86_64", ""),
         ("virtual package __glibc", "__glibc=2.28=0", "__glibc=2.35=0"),
     )
+
+
+def other(old: Lock, new: Lock) -> list[tuple[str, str, str]]:
+    return [item for part in diff(old, new).platforms for item in part.other]
+
+
+def test_a_base_that_moved_is_shown_with_its_digests() -> None:
+    old = with_image(LOCK, replace(IMAGE, base=REGISTRY_BASE))
+    new = with_image(LOCK, replace(IMAGE, base=replace(REGISTRY_BASE, manifest="sha256:" + "e" * 64)))
+    c, d, e = ("sha256:" + letter * 64 for letter in "cde")
+    assert other(old, new) == [("base", f"team/base:1 index {c}, manifest {d}", f"team/base:1 index {c}, manifest {e}")]
+    assert not diff(old, new).platforms[0].changes
+
+
+def test_packages_of_the_embedded_base_are_shown_one_by_one() -> None:
+    files, library = IMAGE.base.packages
+    same_version = replace(library, sha256="e" * 64)
+    base = replace(IMAGE.base, packages=(replace(files, version="12.5"), same_version, replace(files, name="bash")))
+    assert other(IMAGED, with_image(LOCK, replace(IMAGE, base=base))) == [
+        ("base package base-files", files.version, "12.5"),
+        ("base package bash", "", files.version),
+        (
+            "base package libstdc++6",
+            f"12.2.0-14 amd64 sha256:{'b' * 64} (613000 bytes)",
+            f"12.2.0-14 amd64 sha256:{'e' * 64} (613000 bytes)",
+        ),
+    ]
+
+
+def test_packages_that_change_their_layer_are_shown_and_those_that_came_only_as_packages() -> None:
+    python, numpy, own = IMAGE.layers
+    plan = replace(IMAGE, layers=(python, replace(own, packages=("pip:tiny", "numpy")), PlannedLayer("new", ("new",))))
+    new = with_image(changed(LOCK, "linux-64", conda("new", "1")), plan)
+    assert other(IMAGED, new) == [("layer of numpy", "numpy", "own")]
+    assert moves(IMAGED, new) == {"linux-64": {"new": Move.ADDED}}
+    swapped = with_image(LOCK, replace(IMAGE, layers=(numpy, python, own)))
+    assert other(IMAGED, swapped) == [("order of layers", "python, numpy, own", "numpy, python, own")]
+
+
+def test_a_first_image_is_one_base_and_some_layers() -> None:
+    assert other(LOCK, IMAGED) == [("base", "", "embedded"), ("layers", "", "3")]
+    assert other(IMAGED, LOCK) == [("base", "embedded", ""), ("layers", "3", "")]
+
+
+@settings(deadline=None)
+@given(IMAGES, IMAGES)
+def test_two_images_differ_exactly_if_the_diff_says_so(old: ImagePlan, new: ImagePlan) -> None:
+    assert bool(diff(with_image(LOCK, old), with_image(LOCK, new))) == (old != new)
 
 
 def test_without_an_old_lock_all_is_added() -> None:

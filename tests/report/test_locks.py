@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lock_samples import LOCK, SPEC, changed, conda, wheel
+from lock_samples import IMAGE, LOCK, REGISTRY_BASE, SPEC, changed, conda, wheel, with_image
 
 from hermetic.errors import Place
 from hermetic.lock.check import Finding, check
@@ -44,6 +44,16 @@ def test_every_kind_of_move_has_its_line() -> None:
         "  ~  python_abi  3.11  1_cp311 -> 2_cp311",
         "  -  tiny        1.0 (pip)",
         "  +  xz          5.4.6 h1_0 (demo)",
+    ]
+
+
+def test_a_base_that_moved_is_a_line_with_short_digests() -> None:
+    old = with_image(LOCK, replace(IMAGE, base=REGISTRY_BASE))
+    new = with_image(LOCK, replace(IMAGE, base=replace(REGISTRY_BASE, manifest="sha256:" + "e" * 64)))
+    was = "team/base:1 index sha256:cccccccccccc, manifest sha256:"
+    assert diff_text(diff(old, new)).splitlines() == [
+        "linux-64",
+        f"  ~  base  {was}dddddddddddd -> {was}eeeeeeeeeeee",
     ]
 
 
