@@ -17,6 +17,7 @@ the repository's, and is plain http where it says so.
     offline = false
     store = "~/big-disk/hermetic"
     default-index = "https://mirror.example.org/simple"
+    registry = "registry.example.org/team"      # where images are pushed that no other place is named for
     [channels]
     conda-forge = "https://mirror.example.org/conda-forge"
     [indexes]
@@ -44,7 +45,8 @@ _LOCAL = re.compile(r"[/.~]|[A-Za-z]:[\\/]")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _REGISTRY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\]_-]*\Z")
 _REGISTRY_ADDRESS = re.compile(r"(https?://|\$\{)\S+\Z")
-_KEYS = ("channels", "indexes", "registries", "default-index", "offline", "store")
+_REPOSITORY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\]_-]*(?<!:)(/[a-z0-9._/-]*[a-z0-9])?\Z")
+_KEYS = ("channels", "indexes", "registries", "default-index", "registry", "offline", "store")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Config:
 
     ``channels``, ``indexes`` and ``registries`` map names to addresses where they are not the default ones: URLs, for
     channels and indexes absolute paths too. An empty ``default_index`` means what uv and pip use. ``base`` is the
-    folder that relative paths of a lock are relative to.
+    folder that relative paths of a lock are relative to. ``registry`` is where images are pushed to that no other place
+    is named for: a registry's name, with the beginning of a repository's if need be.
     """
 
     channels: Mapping[str, str] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Config:
     store: Path | None = None
     base: Path | None = None
     registries: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
 
 
 def load_config(
@@ -88,6 +92,7 @@ def load_config(
         store=Path(_absolute(store, Path.cwd())) if store else None,
         base=base,
         registries={**user.get("registries", {}), **_pairs("HERMETIC_REGISTRIES", environ, registries=True)},
+        registry=_home(environ.get("HERMETIC_REGISTRY", "").strip() or user.get("registry", "")),
     )
 
 
@@ -206,8 +211,19 @@ def _checked(found: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
         else:
             if not isinstance(value, str) or not value:
                 raise fault(key, f"{key!r} is no text", f'write {key} = "..."')
-            values[key] = _absolute(value, path.parent)
+            values[key] = value if key == "registry" else _absolute(value, path.parent)
     return values
+
+
+def _home(text: str) -> str:
+    """Check what images' names begin with."""
+    text = text.rstrip("/")
+    if text and not _REPOSITORY.match(text):
+        raise UsageError(
+            f"{text.rpartition('@')[2]!r} is no place for images in a registry",
+            remedy="write registry.example.org/team in 'registry' or HERMETIC_REGISTRY, without https:// and password",
+        )
+    return text
 
 
 def _is_registry(name: str, address: object) -> bool:

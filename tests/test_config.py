@@ -72,6 +72,17 @@ class TestOrder:
         with pytest.raises(UsageError, match="HERMETIC_REGISTRIES"):
             load(user_file, HERMETIC_REGISTRIES=text)
 
+    def test_where_images_go(self, user_file: Path) -> None:
+        text = 'registry = "registry.example.org/team"'
+        assert load(user_file, text).registry == "registry.example.org/team"
+        assert load(user_file, text, HERMETIC_REGISTRY="localhost:5000/").registry == "localhost:5000"
+
+    @pytest.mark.parametrize("text", ["https://registry.example.org", "me:secret@registry.example.org", "a b"])
+    def test_where_no_image_can_go(self, user_file: Path, text: str) -> None:
+        with pytest.raises(UsageError, match="no place for images") as caught:
+            load(user_file, HERMETIC_REGISTRY=text)
+        assert "secret" not in str(caught.value)
+
     def test_the_environments_store_wins(self, user_file: Path) -> None:
         assert load(user_file, 'store = "/big"', HERMETIC_STORE="/other").store == Path("/other")
 
