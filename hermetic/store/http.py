@@ -177,7 +177,7 @@ class Client:
             try:
                 if raw.status in _REDIRECTS and raw.headers.get("Location"):
                     hops += 1
-                    url = _follow(access.url, raw.headers["Location"], hops)
+                    url = follow(access.url, raw.headers["Location"], hops)
                     asked = False
                     continue
                 if raw.status == 401 and not asked:
@@ -311,7 +311,8 @@ def origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
 
 
-def _follow(url: str, location: str, hops: int) -> str:
+def follow(url: str, location: str, hops: int) -> str:
+    """Give the address that a redirect leads to. Raises NetworkError for one too many, or to no web address."""
     if hops > _MOST_REDIRECTS:
         raise NetworkError(f"{redact(url)}: more than {_MOST_REDIRECTS} redirects", remedy="check the address")
     target = urljoin(url, location)
