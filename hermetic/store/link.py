@@ -82,7 +82,7 @@ def link_file(source: str, dest: str, mode: LinkMode, *, executable: bool = Fals
         try:
             if mode is not LinkMode.REFLINK or not clone(read, write):
                 mode = LinkMode.COPY
-                _copy(read, write)
+                copy_content(read, write)
             os.fchmod(write, 0o755 if executable else 0o644)
             os.utime(write, ns=_TIMES)
         finally:
@@ -144,8 +144,8 @@ def _scan(root: str) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, 
     return folders, links, files
 
 
-def _copy(read: int, write: int) -> None:
-    """Copy a file's bytes inside the kernel, where they need not come up to us."""
+def copy_content(read: int, write: int) -> None:
+    """Add the bytes of an open file to another: inside the kernel, where they need not come up to us."""
     copied = 0
     if hasattr(os, "copy_file_range"):
         try:

@@ -66,6 +66,11 @@ def refuse_foreign(prefix: Path) -> None:
 def put_in_place(built: Path, prefix: Path) -> None:
     """Put a built folder where the prefix is, in one step; what was there lies at the built folder's place then."""
     refuse_foreign(prefix)
+    replace_folder(built, prefix)
+
+
+def replace_folder(built: Path, prefix: Path) -> None:
+    """Put a built folder in the place of another, whatever that is, in one step where the system can."""
     if not prefix.exists():
         built.rename(prefix)
     elif not _exchange(built, prefix):
