@@ -3,8 +3,9 @@
 A changed layer is sent whole, and an engine extracts it and all that lie above it again. So a layer costs its bytes
 times how often one of its packages changes, and what is large and rests lies below what is small and moves. Both lead
 to one order, by changes per byte, and to layers that are runs of that order: the large packages alone, the small ones
-together. Groups come first, from the bottom: accelerator libraries; Python and what it needs; other packages;
-private wheels. The layer of metadata on top of all is not planned; the budget counts it.
+together. Groups come first, from the bottom: accelerator libraries; Python; other packages, with what Python needs,
+for that moves more often than Python itself (OpenSSL, certificates); private wheels. The layer of metadata on top of
+all is not planned; the budget counts it.
 
 A plan sticks to the one before it: no package leaves its layer, whatever became of its version and size, and only a
 package that is new has to be given a place, where the fewest bytes move.
@@ -37,7 +38,6 @@ _GAIN = 4 << 10  # bytes that a further layer has to save for each change, to be
 _OPEN = 1 << 20  # bytes that would have to move before an arriving package gets a layer of its own
 _HORIZON = 50  # changes over which the place of an arriving package is judged
 _LEAST = 1 << 10  # bytes: no layer is smaller
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ACCELERATED = re.compile(
     r"(?:cuda|cudatoolkit|cudnn|nccl|cutensor|cusparselt|cudss|nvcomp|nvshmem|nvtx-c|nvidia|rocm|hip|miopen|rccl"
     r"|libmagma(?:_sparse)?|magma|tensorrt-libs|tensorrt(?:-cu\d+)?-libs"
@@ -121,10 +121,9 @@ def check_layers(layers: Sequence[PlannedLayer], base_layers: int) -> None:
 def parcels(lock: PlatformLock, sizes: Mapping[str, int] | None = None) -> tuple[Parcel, ...]:
     """Give the packages of a lock as a plan sees them, sorted by name: conda packages, then wheels (``pip:...``)."""
     sizes = sizes or {}
-    closure = _python_closure(lock)
     found = []
     for package in lock.conda:
-        group = _PYTHON if package.name in closure else _OTHER
+        group = _PYTHON if package.name == "python" else _OTHER
         if _ACCELERATED.fullmatch(package.name):
             group = _ACCELERATOR
         size = max(sizes.get(package.name, package.size), _LEAST)
@@ -144,19 +143,6 @@ def _wheel_group(wheel: Wheel, size: int) -> int:
     if wheel.origin is not None or wheel.url or (wheel.index and size < _SHARED):
         return _PRIVATE
     return _OTHER
-
-
-def _python_closure(lock: PlatformLock) -> frozenset[str]:
-    """Give the names of Python and of all conda packages that it needs, however far off."""
-    depends = {package.name: package.depends for package in lock.conda}
-    found: set[str] = set()
-    waiting = ["python"]
-    while waiting:
-        name = waiting.pop()
-        if name in depends and name not in found:
-            found.add(name)
-            waiting += [match[0] for text in depends[name] if (match := _NAME.match(text))]
-    return frozenset(found)
 
 
 def _room(budget: int, base_layers: int) -> int:
