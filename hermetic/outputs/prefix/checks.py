@@ -38,9 +38,14 @@ def check_python(lock: PlatformLock) -> None:
 
 def check_projects(lock: PlatformLock, trees: Mapping[str, Tree]) -> None:
     """Raise BuildError if a conda archive carries the metadata of a project that a wheel installs too."""
+    check_distributions(lock, {p.sha256: trees[p.sha256].listing.about["distributions"] for p in lock.conda})
+
+
+def check_distributions(lock: PlatformLock, distributions: Mapping[str, Sequence[str]]) -> None:
+    """Do what ``check_projects`` does, for the projects in each conda archive, by its digest."""
     wheels = {_normal(wheel.name): wheel for wheel in lock.wheels}
     for package in lock.conda if wheels else ():
-        for project in trees[package.sha256].listing.about["distributions"]:
+        for project in distributions[package.sha256]:
             if wheel := wheels.get(_normal(project)):
                 raise BuildError(
                     f"the conda package {package.name} {package.version} and the wheel {wheel.file_name} "
@@ -61,7 +66,12 @@ def check_files(
     claims: list[tuple[str, Mapping[str, Hashable]]] = [
         (name, {path: file.content for path, file in files.items()}) for name, files in conda
     ]
-    claims += [(f"wheel {name}", {p.entry.path: _content(p) for p in wheels[name]}) for name in sorted(wheels)]
+    claims += [(f"wheel {name}", {p.entry.path: placed_content(p) for p in wheels[name]}) for name in sorted(wheels)]
+    return check_claims(claims)
+
+
+def check_claims(claims: Sequence[tuple[str, Mapping[str, Hashable]]]) -> tuple[Collisions, tuple[str, ...]]:
+    """Do what ``check_files`` does, for owners and what each puts at which path, comparable."""
     for owner, files in claims:
         if taken := sorted(
             path for path in files if path.startswith(("conda-meta/", "CACHE")) and _RESERVED.match(path)
@@ -92,10 +102,15 @@ def check_files(
 
 def link_scripts(lock: PlatformLock, trees: Mapping[str, Tree]) -> list[LinkScript]:
     """Give the scripts that packages want run on this platform when they are linked."""
+    return find_link_scripts(lock, {p.sha256: trees[p.sha256].listing.about["link_scripts"] for p in lock.conda})
+
+
+def find_link_scripts(lock: PlatformLock, named: Mapping[str, Sequence[str]]) -> list[LinkScript]:
+    """Do what ``link_scripts`` does, for the scripts that each archive names, by its digest."""
     folder, end = ("Scripts/", ".bat") if lock.platform.startswith("win-") else ("bin/", ".sh")
     found = []
     for package in lock.conda:
-        for path in trees[package.sha256].listing.about["link_scripts"]:
+        for path in named[package.sha256]:
             place = path
             if package.noarch == "python" and path.startswith("python-scripts/"):
                 place = folder + path.removeprefix("python-scripts/")
@@ -119,7 +134,8 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _content(placed: Placed) -> Hashable:
+def placed_content(placed: Placed) -> Hashable:
+    """Give what a wheel's file is compared by with others that have its path."""
     entry = placed.entry
     return (entry.kind, entry.sha256, entry.target, entry.executable, "", "")
 

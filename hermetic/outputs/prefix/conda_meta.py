@@ -41,26 +41,37 @@ def write_conda_meta(
     By package name, ``files`` are what each has in the prefix and ``compiled`` the pyc files made for it. Digests
     are those of the archive's files: one of bytes that hold the prefix would make this file differ by it too.
     """
-    folder = staging / "conda-meta"
-    folder.mkdir(exist_ok=True)
-    for package in lock.conda:
-        paths = [_path(file) for file in files[package.name]]
-        paths += [{"_path": entry.path, "path_type": "pyc_file"} for entry in compiled.get(package.name, ())]
-        paths.sort(key=lambda entry: str(entry["_path"]))
-        name = f"{package.name}-{package.version}-{package.build}.json"
-        _write(folder / name, _record(package, paths))
-    (folder / "history").write_text("")
-    (staging / "CACHEDIR.TAG").write_text(_TAG)
+    (staging / "conda-meta").mkdir(exist_ok=True)
+    made = dict(package_record(p, files[p.name], compiled.get(p.name, ())) for p in lock.conda)
+    for path, data in (made | environment_files(lock)).items():
+        (staging / path).unlink(missing_ok=True)  # py-rattler's own has another mode
+        (staging / path).write_bytes(data)
+
+
+def package_record(
+    package: CondaPackage, files: Iterable[CondaFile], compiled: Iterable[FileEntry]
+) -> tuple[str, bytes]:
+    """Give the path and the bytes of a package's file in ``conda-meta``."""
+    paths = [_path(file) for file in files]
+    paths += [{"_path": entry.path, "path_type": "pyc_file"} for entry in compiled]
+    paths.sort(key=lambda entry: str(entry["_path"]))
+    name = f"{package.name}-{package.version}-{package.build}.json"
+    return f"conda-meta/{name}", _json(_record(package, paths))
+
+
+def environment_files(lock: PlatformLock) -> dict[str, bytes]:
+    """Give the files that describe the environment as a whole, by path."""
+    made = {"CACHEDIR.TAG": _TAG.encode(), "conda-meta/history": b""}
     if lock.variables:
-        _write(folder / "state", {"version": 1, "env_vars": dict(lock.variables)})
+        made["conda-meta/state"] = _json({"version": 1, "env_vars": dict(lock.variables)})
+    return made
 
 
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.unlink(missing_ok=True)  # py-rattler's own has another mode
+def _json(values: Mapping[str, Any]) -> bytes:
     text = json.dumps(
         values, sort_keys=True, ensure_ascii=False, separators=(",", ":")
     )  # an indent takes 10 times longer
-    path.write_text(text + "\n", encoding="utf-8")
+    return (text + "\n").encode()
 
 
 def _path(file: CondaFile) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -15,10 +15,12 @@ from hermetic.realize.trees import Tree
 from hermetic.realize.wheel_tree import wheel_tree
 
 
-def obtain(order: Order) -> dict[str, Tree]:
-    """Fetch and unpack all packages; give their trees, by the packages' digests."""
+def obtain(order: Order, only: Container[str] | None = None) -> dict[str, Tree]:
+    """Fetch and unpack all packages, or those with the given digests; give their trees, by the packages' digests."""
     steps: dict[str, Callable[[], Tree]] = {p.sha256: partial(conda_tree, order.store, p) for p in order.lock.conda}
     steps |= {w.sha256: partial(wheel_tree, order.store, w) for w in order.lock.wheels}
+    if only is not None:
+        steps = {digest: step for digest, step in steps.items() if digest in only}
     missing = {digest for digest in steps if not order.store.has_blob(digest)}
     work: dict[str, Future[Tree]] = {}
     pool = ThreadPoolExecutor(order.jobs or os.cpu_count())
