@@ -7,7 +7,7 @@ rest, and spends a few microseconds per member, so that the time goes into the b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from hermetic.errors import IntegrityError
@@ -31,13 +31,19 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Member:
-    """One member of a tar. ``size`` counts the bytes that follow; ``mode`` are its permission bits."""
+    """One member of a tar. ``size`` counts the bytes that follow; ``mode`` are its permission bits.
+
+    ``owner``, ``group`` and ``extended``, the records of its pax header, are told of images' members only.
+    """
 
     name: str
     kind: str
     size: int
     mode: int
     target: str
+    owner: int = 0
+    group: int = 0
+    extended: dict[str, str] = field(default_factory=dict)
 
 
 class Stream:
@@ -98,10 +104,11 @@ class Stream:
         return got > 0
 
 
-def members(stream: Stream, label: str) -> Iterator[Member]:
+def members(stream: Stream, label: str, *, image: bool = False) -> Iterator[Member]:
     """Give a tar's members; whoever takes one takes the bytes of its file, and this passes over the padding.
 
-    Raises IntegrityError for what is no tar, or holds what no package may (devices, pipes, sparse files).
+    ``image``: devices and pipes are given too, by what they are. Raises IntegrityError for what is no tar, or holds
+    what no package may (devices, pipes, sparse files).
     """
     long_name = long_target = ""
     extended: dict[str, str] = {}
@@ -125,7 +132,8 @@ def members(stream: Stream, label: str) -> Iterator[Member]:
             elif flag == b"x":
                 extended.update(_pax(data, label))
             continue
-        if flag in _OTHER or any(key.startswith("GNU.sparse") for key in extended):
+        sparse = flag in {b"S", b"M"} or any(key.startswith("GNU.sparse") for key in extended)
+        if sparse or (flag in _OTHER and not image):
             name = printable(long_name or _text(block[:100]))
             raise IntegrityError(
                 f"{label}: a member is {_OTHER.get(flag, 'a sparse file')}, which no package may hold ({name})",
@@ -133,7 +141,7 @@ def members(stream: Stream, label: str) -> Iterator[Member]:
             )
         name = extended.get("path") or long_name or _ustar_name(block)
         target = extended.get("linkpath") or long_target or _text(block[157:257])
-        kind = _KINDS.get(flag)
+        kind = _KINDS.get(flag) or _OTHER.get(flag)
         if kind is None:
             raise IntegrityError(f"{label}: a member is of an unknown kind {flag!r} ({printable(name)})")
         if kind == FILE and name.endswith("/"):  # the way of the oldest tars
@@ -144,7 +152,12 @@ def members(stream: Stream, label: str) -> Iterator[Member]:
             raise IntegrityError(f"{label}: a member has no sound size ({printable(name)})")
         if kind != FILE and size:  # readers do not agree whether bytes follow then, so two could see two archives
             raise IntegrityError(f"{label}: a {kind} has a size, which can be read in two ways ({printable(name)})")
-        yield Member(name, kind, size, _number(block[100:108], label) & 0o7777, target)
+        member = Member(name, kind, size, _number(block[100:108], label) & 0o7777, target)
+        if image:
+            member.owner = _owner(extended.get("uid"), block[108:116], label)
+            member.group = _owner(extended.get("gid"), block[116:124], label)
+            member.extended = extended
+        yield member
         if kind == FILE:
             stream.skip(_padded(size) - size)
         long_name = long_target = ""
@@ -173,8 +186,7 @@ def _pax(data: bytes, label: str) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if not equals or data[length - 1 : length] != b"\n":
             raise IntegrityError(f"{label}: a pax header cannot be understood")
-        if key in {b"path", b"linkpath", b"size"} or key.startswith(b"GNU.sparse"):
-            found[key.decode("ascii", "replace")] = value.decode("utf-8", "surrogateescape")
+        found[key.decode("ascii", "replace")] = value.decode("utf-8", "surrogateescape")
         data = data[length:]
     return found
 
@@ -202,6 +214,10 @@ def _number(field: bytes, label: str) -> int:
 
 def _octal(digits: bytes) -> int | None:
     return int(digits, 8) if digits and not digits.strip(b"01234567") else None
+
+
+def _owner(extended: str | None, field: bytes, label: str) -> int:
+    return int(extended) if extended and extended.isdecimal() else _number(field, label)
 
 
 def _check_sum(block: bytes, label: str) -> None:

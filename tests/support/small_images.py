@@ -7,13 +7,17 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import zstandard
 
 from hermetic.outputs.oci.model import (
     CONFIG,
     LAYER_GZIP,
+    LAYER_TAR,
+    LAYER_ZSTD,
     MANIFEST,
     BaseImage,
     Blob,
@@ -53,15 +57,21 @@ def tar(entries: Sequence[Entry]) -> bytes:
     return out.getvalue()
 
 
-def layer(store: Store, entries: Sequence[Entry] | bytes, name: str = "") -> Layer:
-    """A layer of two gzip members, kept in the store as two parts, as ours are."""
+def layer(store: Store, entries: Sequence[Entry] | bytes, name: str = "", *, packing: str = "gzip") -> Layer:
+    """A layer of two members, kept in the store as two parts, as ours are; ``packing``: gzip, zstd, none."""
     data = entries if isinstance(entries, bytes) else tar(entries)
-    parts = [gzip.compress(piece, mtime=0) for piece in (data[:512], data[512:])]
+    pack: Callable[[bytes], bytes] = {
+        "gzip": lambda piece: gzip.compress(piece, mtime=0),
+        "zstd": zstandard.compress,
+        "none": bytes,
+    }[packing]
+    parts = [pack(piece) for piece in (data[:512], data[512:])]
     whole = b"".join(parts)
     digest = f"sha256:{hashlib.sha256(whole).hexdigest()}"
     blob = Blob(digest, len(whole), tuple(store.put_bytes(part) for part in parts))
     diff_id = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    return Layer(Descriptor(LAYER_GZIP, digest, len(whole)), diff_id, blob, name)
+    kind = {"gzip": LAYER_GZIP, "zstd": LAYER_ZSTD, "none": LAYER_TAR}[packing]
+    return Layer(Descriptor(kind, digest, len(whole)), diff_id, blob, name)
 
 
 def image(layers: Sequence[Layer], *, platform: str = "linux-64", base: int = 0, **config: Any) -> Image:
