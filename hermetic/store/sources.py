@@ -1,4 +1,4 @@
-"""Decompressors as sources of bytes: zstd, bzip2 and gzip, read in large steps and in constant memory."""
+"""Decompressors as sources of bytes: zstd, xz, bzip2 and gzip, read in large steps and in constant memory."""
 
 from __future__ import annotations
 
@@ -57,6 +57,16 @@ def bz2_source(file: io.FileIO, label: str) -> Source:
 def gzip_source(file: io.FileIO, label: str) -> Source:
     """Read a file that gzip packed, of one or several members."""
     return _Direct(_Streams(file, label, _Gunzip, b"\x1f\x8b", zlib.error).fill)
+
+
+def xz_source(file: io.FileIO, start: int, size: int, label: str) -> Source:
+    """Read a region of a file that xz packed, of one or several streams."""
+    import lzma
+
+    def make() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, _WINDOW)
+
+    return _Direct(_Streams(_Region(file, start, size), label, make, b"\xfd7zXZ\0", lzma.LZMAError).fill)
 
 
 class _Direct:
@@ -139,7 +149,7 @@ class _Streams:
     """One or several compressed streams in a file; zeros may follow, anything else may not."""
 
     def __init__(
-        self, file: io.FileIO, label: str, make: Callable[[], Any], magic: bytes, fault: type[Exception]
+        self, file: io.FileIO | _Region, label: str, make: Callable[[], Any], magic: bytes, fault: type[Exception]
     ) -> None:
         self._file = file
         self._label = label
