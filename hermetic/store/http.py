@@ -157,7 +157,7 @@ class Client:
     def __init__(self, policy: Policy | None = None, *, connections: int = 16) -> None:
         self.policy = policy or Policy.from_environment()
         self._connections = connections
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._guard = threading.Lock()
 
     @contextmanager
@@ -254,16 +254,16 @@ class Client:
         proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
         if proxy and proxy_bypass(parts.netloc.rpartition("@")[2]):
             proxy = ""
+        secure = "https" in {parts.scheme, urlsplit(proxy).scheme}
         with self._guard:
-            if proxy not in self._pools:
-                self._pools[proxy] = _make_pool(proxy, self._connections)
-            return self._pools[proxy]
+            if (proxy, secure) not in self._pools:
+                self._pools[proxy, secure] = _make_pool(proxy, self._connections, _tls_context() if secure else None)
+            return self._pools[proxy, secure]
 
 
-def _make_pool(proxy: str, connections: int) -> urllib3.PoolManager:
+def _make_pool(proxy: str, connections: int, context: Any) -> urllib3.PoolManager:
     import urllib3
 
-    context = _tls_context()
     if not proxy:
         return urllib3.PoolManager(maxsize=connections, ssl_context=context)
     if "://" not in proxy:

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,5 +167,10 @@ def _bcrypt(password: str) -> str:
 
 
 def _tied() -> list[str]:
-    """Give the command that ties a process to ours, so that it ends also when the tests are killed."""
-    return ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    """Give the command that ties a process to ours, so that it ends also when the tests are killed.
+
+    The system ties it to the thread that starts it, so only the main one may.
+    """
+    if threading.current_thread() is not threading.main_thread() or not shutil.which("setpriv"):
+        return []
+    return ["setpriv", "--pdeathsig", "KILL"]
