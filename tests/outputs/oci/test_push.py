@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from support.registries import Registry, registry, skopeo
+from registry_samples import CHUNK, Told, made, send, size_of
+from support.registries import Registry, skopeo
 from support.registry_proxy import (
     Proxy,
     after,
@@ -23,10 +22,9 @@ from support.registry_proxy import (
     hang,
     header,
     lose_answer,
-    proxy,
     status,
 )
-from support.small_images import file, image, layer, tar
+from support.small_images import image
 
 from hermetic.config import Config
 from hermetic.digest import sha256_bytes
@@ -38,79 +36,19 @@ from hermetic.errors import (
     OfflineError,
     UsageError,
 )
-from hermetic.events import Silent
-from hermetic.outputs.oci.model import BaseImage, Blob, Descriptor, Image, Layer
+from hermetic.outputs.oci.model import BaseImage, Blob, Descriptor, Layer
 from hermetic.outputs.oci.pull import image_exists, resolve
 from hermetic.outputs.oci.push import PushResult, push
 from hermetic.store import Store
 
-CHUNK = 100_000
 BLOBS, UPLOADS, MANIFESTS = "/blobs/sha256", "/blobs/uploads/", "/manifests/"
 
-
-class Told(Silent):
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.total: int | None = None
-        self.done = 0
-        self.guard = threading.Lock()
-
-    def start(self, task: str, label: str, total: int | None = None, unit: str = "") -> None:
-        if task == "push":
-            assert unit == "bytes"
-            self.total = total
-
-    def advance(self, task: str, amount: int = 1) -> None:
-        with self.guard:
-            self.done += amount if task == "push" else 0
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "store")
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[Registry]:
-    with registry(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def middle(real: Registry) -> Iterator[Proxy]:
-    with proxy(real.host) as found:
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine's user, and little patience."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("DOCKER_CONFIG", "NETRC", "HERMETIC_CONFIG", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "2")
-    monkeypatch.setenv("HERMETIC_HTTP_TIMEOUT", "10")
-
-
-def made(store: Store, *sizes: int, seed: int = 1, platform: str = "linux-64") -> Image:
-    """An image whose layers hold so many bytes that no compressor makes fewer."""
-    bytes_of = random.Random(seed).randbytes
-    layers = [layer(store, tar([file(f"opt/{n}", bytes_of(size))]), f"l{n}") for n, size in enumerate(sizes)]
-    return image(layers, platform=platform)
-
-
-def send(store: Store, host: str, *images: Image, name: str = "team/app:1", **more: object) -> PushResult:
-    return push(images, f"{host}/{name}", store=store, config=Config(), chunk=CHUNK, **more)  # type: ignore[arg-type]
-
-
-def size_of(*images: Image) -> int:
-    blobs = {b.digest: b.size for i in images for b in (i.config, *(x.blob for x in i.layers if x.blob))}
-    return sum(blobs.values()) + sum(i.manifest.size for i in images)
 
 
 def starts(middle: Proxy) -> list[int]:
