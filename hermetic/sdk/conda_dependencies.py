@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from hermetic.errors import UsageError
+from hermetic.errors import SpecError, UsageError
 from hermetic.files import write_whole
 from hermetic.sdk.attributes import Strict, text_argument
 from hermetic.sdk.conda_document import (
@@ -35,7 +35,7 @@ from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import PipOptions, PipRequirement, Spec
 from hermetic.spec.requirements_txt import Requirements, logical_lines, read_requirements
 from hermetic.spec.serialize import conda_text, option_lines
-from hermetic.spec.text import read_text
+from hermetic.spec.text import quoted, read_text
 
 DEFAULT_NAME = "project_environment"
 DEFAULT_CHANNEL = "conda-forge"
@@ -167,7 +167,13 @@ class CondaDependencies(Strict):
                 remedy='put the version in quotation marks: "3.10"',
             )
         text = text_argument("set_python_version", "version", version)
-        self.add_conda_package(f"{PYTHON}={text}" if re.match(r"\d", text) else f"{PYTHON}{text}")
+        compact = re.sub(r"\s*([<>=!~,|])\s*", r"\1", text.strip())
+        if not re.match(r"(?:[<>=!~]=?)?\d\S*\Z", compact):
+            raise SpecError(
+                f"set_python_version: {quoted(text)} is no version of Python",
+                remedy='write "3.11", "==3.11.4" or ">=3.9,<3.13"',
+            )
+        self.add_conda_package(f"{PYTHON}={compact}" if compact[0].isdigit() else f"{PYTHON}{compact}")
 
     # Pip packages
 

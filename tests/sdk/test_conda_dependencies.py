@@ -119,6 +119,20 @@ class TestPython:
         assert packages(dependencies) == [requirement]
         assert dependencies.get_python_version() == version
 
+    @pytest.mark.parametrize("text", ["abc", "3.11 numpy", "-3.11", "3.11\nnumpy", "numpy=3.11", ">", "[build=1]"])
+    def test_what_is_no_version_is_refused_and_changes_nothing(self, text: str) -> None:
+        dependencies = CondaDependencies()
+        before = packages(dependencies)
+        with pytest.raises(ValueError, match="no version of Python") as caught:
+            dependencies.set_python_version(text)
+        assert '"3.11"' in str(caught.value)
+        assert packages(dependencies) == before
+
+    def test_spaces_around_bounds_do_not_count(self) -> None:
+        dependencies = CondaDependencies()
+        dependencies.set_python_version(">=3.9, < 3.13 ")
+        assert packages(dependencies) == ["python>=3.9,<3.13"]
+
     def test_a_range_stays_a_range(self) -> None:
         dependencies = CondaDependencies()
         dependencies.add_conda_package("python>=3.7")
