@@ -53,8 +53,10 @@ def expand(text: str) -> str:
 
 
 def entry_of(reference: str) -> CatalogueEntry | None:
-    """Give what the catalogue knows of a reference."""
-    return next((entry for entry in catalogue() if entry.reference == reference), None)
+    """Give what the catalogue knows of a reference, whatever digest it has, and whatever tag if it has none there."""
+    text = reference.partition("@")[0]
+    name = text.rpartition(":")[0] if ":" in text.rpartition("/")[2] else text
+    return next((entry for entry in catalogue() if entry.reference in {text, name}), None)
 
 
 def default_base(accelerator: Accelerator, lock: PlatformLock | None = None) -> str:

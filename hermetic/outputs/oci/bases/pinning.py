@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermetic.errors import UsageError
@@ -14,10 +15,12 @@ from hermetic.platforms import Accelerator
 
 if TYPE_CHECKING:
     from hermetic.config import Config
+    from hermetic.outputs.oci.bases.context import Dockerfile
     from hermetic.outputs.oci.credentials import Login
     from hermetic.store import Store
 
 SCRATCH, EMBEDDED, DOCKERFILE = "scratch", "embedded", "dockerfile"
+"""References that mean no image of a registry."""
 
 
 def pin_base(
@@ -30,13 +33,15 @@ def pin_base(
     offline: bool = False,
     reporter: Reporter = SILENT,
     login: Login | None = None,
+    dockerfile: Dockerfile | None = None,
 ) -> dict[str, Base]:
-    """Pin a base for some platforms: a reference, a name of the catalogue, ``scratch`` or ``embedded``.
+    """Pin a base for some platforms: a reference, a name of the catalogue, ``scratch``, ``embedded``, ``dockerfile``.
 
-    An empty reference means the default for the accelerator; ``login`` opens its registry. Raises UsageError for
-    platforms that have no images or that the base is not for, NetworkError and the like for a registry.
+    The last is what ``dockerfile`` makes. An empty reference means the default for the accelerator; ``login`` opens
+    the base's registry. Raises UsageError for platforms that have no images or that the base is not for, NetworkError
+    and the like for a registry.
     """
-    reference = expand(reference) or default_base(accelerator or Accelerator())
+    reference = reference or default_base(accelerator or Accelerator())
     check_platforms(platforms)
     offline = offline or config.offline
     if reference == SCRATCH:
@@ -45,10 +50,20 @@ def pin_base(
         from hermetic.outputs.oci.bases.embedded import pin_embedded
 
         return {name: pin_embedded(name, store=store, offline=offline, reporter=reporter) for name in platforms}
-    check_registry(reference, config)
+    if reference == DOCKERFILE:
+        from hermetic.outputs.oci.bases.dockerfile import pin_dockerfile
+
+        if dockerfile is None:
+            raise UsageError("no Dockerfile is declared", remedy="declare base-dockerfile in hermetic.toml")
+        return {
+            name: pin_dockerfile(dockerfile, name, store=store, offline=offline, reporter=reporter)
+            for name in platforms
+        }
+    image = expand(reference)
+    check_registry(image, config)
     from hermetic.outputs.oci.pull import resolve
 
-    resolved = resolve(reference, config=config, offline=offline, login=login)
+    resolved = resolve(image, config=config, offline=offline, login=login)
     return {name: Base(reference, resolved.digest, resolved.manifest(name).digest) for name in platforms}
 
 
@@ -61,6 +76,7 @@ def open_base(
     offline: bool = False,
     reporter: Reporter = SILENT,
     login: Login | None = None,
+    dockerfile: Dockerfile | None = None,
 ) -> BaseImage:
     """Give a pinned base as an image to build on. Its layers may still be in its registry only (``Layer.blob``).
 
@@ -74,6 +90,11 @@ def open_base(
         from hermetic.outputs.oci.bases.embedded import open_embedded
 
         return open_embedded(base, platform, store=store, offline=offline, reporter=reporter)
+    if base.reference == DOCKERFILE:
+        from hermetic.outputs.oci.bases.dockerfile import open_dockerfile
+
+        return open_dockerfile(base, platform, dockerfile, store=store, offline=offline, reporter=reporter)
+    base = replace(base, reference=expand(base.reference))
     check_registry(base.reference, config)
     from hermetic.outputs.oci.pull import pull_base
 
@@ -93,7 +114,7 @@ def check_platforms(platforms: Sequence[str]) -> None:
 
 def check_registry(reference: str, config: Config) -> None:
     """Raise UsageError for a base of the catalogue in a registry whose address this machine does not know."""
-    entry = entry_of(reference.partition("@")[0])
+    entry = entry_of(reference)
     registry = entry.registry if entry else ""
     if registry and registry not in config.registries:
         raise UsageError(
