@@ -1,146 +1,231 @@
-"""What packages put into an image, before any byte of it is written.
+"""What is in a layer: its tar read once, in constant memory, every byte hashed; and what layers come to together.
 
-``Contents`` is what has to be known of every package for an image: it is kept in the store, so that an image of cached
-fragments needs no unpacked archive. ``Item`` is a file on its way into a fragment, with where its bytes come from.
+Whiteouts are those of the image specification (layer.md): ``.wh.NAME`` hides NAME of the layers below, and
+``.wh..wh..opq`` everything that they have in its folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, BinaryIO
 
-from hermetic.digest import sha256_bytes
-from hermetic.errors import BuildError
-from hermetic.lock.model import CondaPackage, Wheel
-from hermetic.outputs.oci.model import PREFIX
-from hermetic.outputs.oci.replacing import entry_point_script, pieces
-from hermetic.outputs.prefix.checks import placed_content
-from hermetic.outputs.prefix.conda_files import CondaFile, conda_files
-from hermetic.outputs.prefix.layout import PrefixLayout
-from hermetic.outputs.prefix.wheel_link import Placed, place_wheel
-from hermetic.plan.files import FileEntry
-from hermetic.realize.trees import Tree
+from hermetic.errors import IntegrityError
+from hermetic.outputs.oci.reading import unpacked
+from hermetic.store.guard import printable
+from hermetic.store.tarball import FILE, FOLDER, HARD_LINK, LINK, Member, Stream, members
 
-Package = CondaPackage | Wheel
-ENV_VARS, ACTIVATE = "etc/conda/env_vars.d", "etc/conda/activate.d"
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+MOST_ENTRIES = 4_000_000
+"""Entries of a layer that are listed; a real one has a hundredth of that."""
 
-
-@dataclass(frozen=True)
-class Contents:
-    """What is known of a package without its archive.
-
-    ``files`` gives, by path, what packages that own one path are compared by. ``modules`` tells whether there is
-    something to compile. ``variables`` are its files of environment variables, by path, and ``activation`` the paths
-    of its activation scripts. ``scripts`` and ``distributions`` are as a conda archive's listing has them.
-    """
-
-    files: Mapping[str, str]
-    modules: bool = False
-    variables: Mapping[str, Mapping[str, str]] | None = None
-    activation: Sequence[str] = ()
-    scripts: Sequence[str] = ()
-    distributions: Sequence[str] = ()
-
-    def to_bytes(self) -> bytes:
-        """Give the contents as the store keeps them."""
-        return json.dumps(vars(self), sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Contents:
-        """Read what ``to_bytes`` gives."""
-        return cls(**json.loads(data))
+_SLASHES = re.compile(r"/+")
+_XATTRS = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file, link or folder of a fragment: bytes of a file, made bytes, or a file that holds the build's prefix."""
+    """What a layer has at a path. ``target`` is where a link of either kind points; ``owner`` is ``UID:GID``."""
 
-    entry: FileEntry
-    file: str = ""
-    data: bytes = b""
-    placeholder: str = ""
-    mode: str = ""
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """Give the bytes of an item that is no plain file."""
-        if self.placeholder:
-            return pieces(self.file, self.placeholder, PREFIX, self.mode)
-        return iter((self.data,))
+    kind: str
+    mode: int = 0o644
+    size: int = 0
+    sha256: str = ""
+    target: str = ""
+    owner: str = "0:0"
+    attributes: tuple[str, ...] = ()
 
 
-def owner(package: Package) -> str:
-    """Give a package's name among the owners of paths (see ``check_claims``)."""
-    return f"wheel {package.name}" if isinstance(package, Wheel) else package.name
+Tree = Mapping[str, tuple[int, Item]]
+"""What layers come to: every path with the number of the layer that it is from."""
 
 
-def layer_name(package: Package) -> str:
-    """Give a package's name in a layer plan (see ``PlannedLayer``)."""
-    return f"pip:{package.name}" if isinstance(package, Wheel) else package.name
+@dataclass(frozen=True)
+class Scan:
+    """A layer as its bytes have it: digest and size as it is packed, diff ID, entries by path, paths it hides.
+
+    ``opaque`` are folders of which it hides all that is below. ``faults`` are ``(path, why)`` for what no image
+    should have: names that lead out, an archive that is cut short, bytes behind its end.
+    """
+
+    digest: str
+    size: int
+    diff_id: str
+    items: Mapping[str, Item] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
 
 
-def layout_words(layout: PrefixLayout) -> list[str]:
-    """Give a layout as keys have it."""
-    return list(astuple(layout))
+class Hashing:
+    """A stream that hashes and counts what is read from it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def read(self, count: int = -1) -> bytes:
+        """Read some bytes."""
+        data = self._stream.read(count)
+        self._hasher.update(data)
+        self.size += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill some of a buffer; 0 means the end."""
+        count: int = self._stream.readinto(buffer)  # type: ignore[attr-defined]
+        self._hasher.update(memoryview(buffer)[:count])
+        self.size += count
+        return count
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was read."""
+        return f"sha256:{self._hasher.hexdigest()}"
 
 
-def placed_files(wheel: Wheel, tree: Tree, layout: PrefixLayout) -> list[Placed]:
-    """Give what a wheel puts into an image, without its RECORD."""
-    return place_wheel(wheel, tree, layout, Path(PREFIX))
+def scan_layer(stream: BinaryIO, *, listed: bool = True) -> Scan:
+    """Read a layer to its end, packed as it may be. ``listed=False``: only its digests are wanted.
 
-
-def look(package: Package, tree: Tree, layout: PrefixLayout) -> Contents:
-    """Look at an unpacked package."""
-    if isinstance(package, Wheel):
-        placed = placed_files(package, tree, layout)
-        contents: dict[str, Hashable] = {file.entry.path: placed_content(file) for file in placed}
-        sources = {file.entry.path: file.file for file in placed if file.file}
-        about: Mapping[str, Any] = {"link_scripts": [], "distributions": []}
-    else:
-        files = conda_files(package, tree, layout)
-        contents = {path: file.content for path, file in files.items()}
-        sources = {path: f"{tree.files}/{file.source}" for path, file in files.items() if file.source}
-        about = tree.listing.about
-    library = f"{layout.library}/" if layout.library else "\0"
-    return Contents(
-        {path: hashlib.sha256(repr(content).encode()).hexdigest()[:16] for path, content in contents.items()},
-        modules=any(path.endswith(".py") and path.startswith(library) for path in contents),
-        variables={path: _variables(sources[path]) for path in contents if _is_in(path, ENV_VARS, ".json")},
-        activation=sorted(path for path in contents if _is_in(path, ACTIVATE, ".sh")),
-        scripts=about["link_scripts"],
-        distributions=about["distributions"],
+    Whatever is wrong with its bytes is among the faults; it raises nothing of its own.
+    """
+    packed = Hashing(stream)
+    found = _Listing()
+    diff_id = ""
+    try:
+        with unpacked(packed) as inner:  # type: ignore[arg-type]
+            tar = Hashing(inner)
+            if listed:
+                found.read(tar)
+            while tar.read(1 << 20):
+                pass
+            diff_id = tar.digest
+    except IntegrityError as error:
+        found.faults.append(("", error.message.removeprefix("the layer is damaged: ")))
+    while packed.read(1 << 20):  # what follows the point where its bytes stopped making sense
+        pass
+    return Scan(
+        packed.digest, packed.size, diff_id, found.items, tuple(found.hidden), tuple(found.opaque), tuple(found.faults)
     )
 
 
-def conda_item(file: CondaFile, tree: Tree, layout: PrefixLayout) -> Item:
-    """Give a conda package's file as it is in the image. Its digest is that of what the image holds."""
-    if file.entry_point:
-        data = entry_point_script(file.entry_point, f"{PREFIX}/{layout.executable}")
-        return Item(replace(file.entry, sha256=sha256_bytes(data), size=len(data)), data=data)
-    source = f"{tree.files}/{file.source}"
-    if not file.placeholder:
-        return Item(file.entry, source)
-    hasher, size = hashlib.sha256(), 0
-    for piece in pieces(source, file.placeholder, PREFIX, file.mode):
-        hasher.update(piece)
-        size += len(piece)
-    entry = replace(file.entry, sha256=hasher.hexdigest(), size=size)
-    return Item(entry, source, placeholder=file.placeholder, mode=file.mode)
+class _Listing:
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+        self.hidden: list[str] = []
+        self.opaque: list[str] = []
+        self.faults: list[tuple[str, str]] = []
+
+    def read(self, tar: Hashing) -> None:
+        stream = Stream(tar, "the layer")
+        try:
+            for number, member in enumerate(members(stream, "the layer", image=True)):
+                if number >= MOST_ENTRIES:
+                    self.faults.append(("", f"more than {MOST_ENTRIES} entries"))
+                    return
+                self._take(member, stream)
+            if stream.drain():
+                self.faults.append(("", "bytes behind the end of its archive"))
+        except IntegrityError as error:
+            self.faults.append(("", error.message.removeprefix("the layer: ").removeprefix("the layer is damaged: ")))
+
+    def _take(self, member: Member, stream: Stream) -> None:
+        digest = ""
+        if member.kind == FILE:
+            hasher = hashlib.sha256()
+            for piece in stream.pieces(member.size):
+                hasher.update(piece)
+            digest = hasher.hexdigest()
+        path, why = _inside(member.name)
+        if why:
+            self.faults.append((printable(member.name), why))
+            return
+        folder, _, name = path.rpartition("/")
+        if name == OPAQUE:
+            self.opaque.append(folder)
+        elif name.startswith(WHITEOUT):
+            self.hidden.append(f"{folder}/{name[len(WHITEOUT) :]}" if folder else name[len(WHITEOUT) :])
+        elif path:
+            self._add(path, member, digest)
+
+    def _add(self, path: str, member: Member, digest: str) -> None:
+        target = member.target if member.kind == LINK else ""
+        if member.kind == HARD_LINK:
+            target, why = _inside(member.target)
+            if why:
+                self.faults.append((path, f"a hard link to {printable(member.target)}, {why}"))
+                return
+        before = self.items.get(path)
+        if before and not before.kind == member.kind == FOLDER:
+            self.faults.append((path, "in the layer twice"))
+        self.items[path] = Item(
+            member.kind,
+            member.mode,
+            member.size,
+            digest,
+            target,
+            f"{member.owner}:{member.group}",
+            tuple(sorted(key for key in member.extended if key.startswith(_XATTRS))),
+        )
 
 
-def _is_in(path: str, folder: str, end: str) -> bool:
-    return path.startswith(folder) and path.endswith(end) and str(PurePosixPath(path).parent) == folder
+def _inside(name: str) -> tuple[str, str]:
+    """Give a member's name as a clean path, and what is wrong with it if something is."""
+    if "\0" in name or "\n" in name:
+        return "", "a name that no file has"
+    parts = [part for part in _SLASHES.split(name) if part not in {"", "."}]
+    if ".." in parts:
+        return "", "a name that leads out of its folder"
+    return "/".join(parts), ""
 
 
-def _variables(source: str) -> dict[str, str]:
-    try:
-        values = json.loads(Path(source).read_bytes())
-        return {str(name): str(value) for name, value in values.items()}
-    except (OSError, ValueError, AttributeError):
-        raise BuildError(
-            f"{Path(source).name}, a package's file of environment variables, cannot be read",
-            remedy="lock another build of the package, or tell its makers",
-        ) from None
+def merged(layers: Iterable[Scan]) -> Tree:
+    """Give what layers come to, the lowest first."""
+    tree: dict[str, tuple[int, Item]] = {}
+    for number, layer in enumerate(layers):
+        if layer.hidden or layer.opaque:
+            tree = _without(tree, set(layer.hidden), set(layer.opaque))
+        replaced = {
+            path
+            for path, item in layer.items.items()
+            if item.kind != FOLDER and path in tree and tree[path][1].kind == FOLDER
+        }
+        if replaced:
+            tree = _without(tree, replaced, set())
+        tree.update((path, (number, item)) for path, item in layer.items.items())
+    return tree
+
+
+def _without(tree: Tree, hidden: set[str], opaque: set[str]) -> dict[str, tuple[int, Item]]:
+    """Leave out hidden paths with what is below them, and what is below opaque folders."""
+    covering = hidden | opaque
+    everything = "" in opaque
+    return {
+        path: held
+        for path, held in tree.items()
+        if not everything and path not in hidden and covering.isdisjoint(_parents(path))
+    }
+
+
+def resolved(tree: Tree, path: str) -> Item:
+    """Give a path's item, and for a hard link the file that it leads to, if that is there."""
+    item = tree[path][1]
+    if item.kind == HARD_LINK and (there := tree.get(item.target)) and there[1].kind == FILE:
+        return there[1]
+    return item
+
+
+def misplaced(tree: Tree) -> Iterator[str]:
+    """Give the paths that lie below something that is no folder: written, they land wherever that link points."""
+    for path in tree:
+        if any(above in tree and tree[above][1].kind != FOLDER for above in _parents(path)):
+            yield path
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
