@@ -6,6 +6,7 @@ Git checkout) have no digest there, so a lock of ours cannot hold them.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from hermetic.lock.formats.importing import Gathered, NotLockable, conda_package
 from hermetic.lock.formats.yamltext import load_yaml
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
 from hermetic.platforms import VirtualPackage
+from hermetic.spec.urls import is_url
 
 if TYPE_CHECKING:
     from rattler import LockFile
@@ -144,17 +146,17 @@ def _gather(
             if isinstance(package, PypiLockedPackage):
                 gathered.add_wheel(subdir, _wheel(package, indexes))
             elif isinstance(package, CondaLockedBinaryPackage):
-                gathered.add_conda(subdir, _conda(package, name_channel))
+                gathered.add_conda(subdir, _conda(package, name_channel, Path(gathered.file).parent))
             else:
                 gathered.fault("built from source", package.name, subdir)
         except NotLockable as error:
             gathered.fault(error.reason, error.subject, subdir)
 
 
-def _conda(package: Any, name_channel: ChannelName) -> CondaPackage:
+def _conda(package: Any, name_channel: ChannelName, folder: Path) -> CondaPackage:
     record = package.repo_data_record()
     return conda_package(
-        package.location,
+        _address(package.location, folder),
         name_channel,
         name=record.name.source,
         version=str(record.version),
@@ -172,6 +174,13 @@ def _conda(package: Any, name_channel: ChannelName) -> CondaPackage:
         python_site_packages_path=record.python_site_packages_path,
         purls=tuple(sorted(_purls(record))),
     )
+
+
+def _address(location: str, folder: Path) -> str:
+    """Give an archive's address: rattler writes one on this machine as a path, which may start from the lock."""
+    if is_url(location):
+        return location
+    return Path(os.path.abspath(folder / location)).as_uri()  # noqa: PTH100  links are the user's
 
 
 def _purls(record: RepoDataRecord) -> list[str]:

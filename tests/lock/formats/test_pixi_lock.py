@@ -61,6 +61,24 @@ def test_one_platform_of_several() -> None:
     assert list(read_pixi_lock(TEXT, "x", platforms=["linux-64"]).platforms) == ["linux-64"]
 
 
+def test_a_channel_in_a_folder_is_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / "my channel"
+    text = format_pixi_lock(LOCK, lambda p: (folder / p.subdir / p.file_name).as_uri(), wheel_address)
+
+    def known(address: str) -> str:
+        return "demo" if address == folder.as_uri() else address
+
+    assert read_pixi_lock(text, "pixi.lock", channel_name=known) == bare(LOCK)
+
+
+def test_a_path_starts_from_the_lock(tmp_path: Path) -> None:
+    text = V6.replace(f"{BASE}demo/linux-64/xz", "./channel/linux-64/xz")
+    stated = "  name: xz\n  version: 5.4.6\n  build: h1_2\n  build_number: 2\n  subdir: linux-64\n"
+    text = text.replace(f"  sha256: {'ab' * 32}\n", f"{stated}  sha256: {'ab' * 32}\n")
+    lock = read_pixi_lock(text, str(tmp_path / "pixi.lock"))
+    assert lock.platforms["linux-64"].conda[0].channel == (tmp_path / "channel").as_uri()
+
+
 def test_an_address_that_is_none_cannot_be_written() -> None:
     with pytest.raises(UsageError, match=r"numpy has no address that a pixi\.lock could hold"):
         format_pixi_lock(LOCK, lambda p: "numpy.conda" if p.name == "numpy" else conda_address(p), wheel_address)
