@@ -31,17 +31,19 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Run the command line with the given arguments and give its exit status."""
+    import argparse
     import gc
 
     gc.set_threshold(50_000, 20, 100)  # a short-lived process makes modules and values, hardly any rubbish: 5 to 10 %
-    from hermetic.cli.parser import parse
+    from hermetic.cli.parser import parse, wants_json
+    from hermetic.cli.ui import UI
 
     try:
         arguments = parse(argv)
-    except SystemExit as stop:  # argparse ends --help with 0 and a usage error with 2
+    except SystemExit as stop:  # argparse ends --help so
         return int(stop.code or 0)
-
-    from hermetic.cli.ui import UI
+    except ValueError as error:  # a UsageError, which is one
+        return UI(argparse.Namespace(json=wants_json(argv))).fail(error)
 
     ui = UI(arguments)
     try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
-from hermetic.cli.parser import EXIT_STATUS, OVERVIEW, make_parser
+from hermetic.cli.parser import EXIT_STATUS, OVERVIEW, make_parser, verbs_of
 
 
 def reference() -> str:
@@ -18,20 +17,13 @@ def reference() -> str:
         "Written by `python -m hermetic.cli.reference`; `hermetic VERB --help` prints the same.",
         f"```\n{OVERVIEW}\n\n{EXIT_STATUS}\n```",
     ]
-    for name, sub in _verbs(parser).items():
-        nested = _verbs(sub)
+    for name, sub in verbs_of(parser).items():
+        nested = verbs_of(sub)
         for path, command in (
             {f"{name} {action}": found for action, found in nested.items()}.items() if nested else [(name, sub)]
         ):
             parts.append(f"## hermetic {path}\n\n```\n{command.format_help().rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
-
-
-def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in parser._actions:  # noqa: SLF001  argparse shows its sub-parsers in no other way
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            return dict(action.choices)
-    return {}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Run a command in an environment, which is built first if it has to be.
+"""Run a command in an environment, which is built first if it has to be. The exit status is the command's.
 
-The exit status is the command's.
+Options stand before the command; everything after -- is the command's own.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermetic.cli.parser import Parser
     from hermetic.cli.ui import UI
 
 EXAMPLES = """\
 examples:
-  hermetic run default -- python -c 'import numpy; print(numpy.__version__)'
-  hermetic run train -- jupyter lab"""
+  hermetic run -- python -c 'import numpy; print(numpy.__version__)'
+  hermetic run train --locked -- jupyter lab"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", help="the environment")
+    parser.add_argument("name", nargs="?", default=None, help="the environment (default: the only one)")
     parser.add_argument(
         "--locked", action="store_true", help="fail if the lock is missing or stale, instead of locking"
     )
@@ -28,22 +31,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="pass on nothing of the calling shell's variables but HOME, TERM and LANG",
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
+    parser.add_argument("command", nargs="*", metavar="-- CMD", help="the command and its arguments")
+
+
+def split(words: Sequence[str], parser: Parser) -> tuple[list[str], list[str]]:
+    """Part our arguments from the command's, which begin behind ``--`` or at the second word that is no option."""
+    at, names = 1, 0
+    while at < len(words) and words[at] != "--":
+        if not words[at].startswith("-"):
+            names += 1
+            if names > 1:
+                return list(words[:at]), list(words[at:])
+        elif parser.takes_value(words[at]):
+            at += 1
+        at += 1
+    return list(words[:at]), list(words[at + 1 :])
 
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Replace this process by the command."""
     from hermetic.errors import UsageError
 
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    if not command:
-        raise UsageError("no command to run", remedy="write it after --, as in: hermetic run default -- python")
+    if not arguments.command:
+        command = arguments.name or "python"
+        raise UsageError("no command to run", remedy=f"write it after --, as in: hermetic run -- {command}")
     from hermetic.project.running import run_command
 
     return run_command(
         arguments.project,
         arguments.name,
-        command,
+        arguments.command,
         locked=arguments.locked,
         clean=arguments.clean_env,
         offline=arguments.offline,

@@ -21,7 +21,7 @@ COMMAND_NOT_FOUND = 127
 
 def run_command(
     project: str | None,
-    name: str,
+    name: str | None,
     command: Sequence[str],
     *,
     locked: bool = False,
@@ -33,7 +33,18 @@ def run_command(
 
     On POSIX the command replaces this process, so that signals and the terminal are its own.
     """
-    prefix = _built(project, name, locked=locked, offline=offline, reporter=reporter)
+    try:
+        prefix, _ = _built(project, name, locked=locked, offline=offline, reporter=reporter)
+    except UsageError as error:
+        from hermetic.project.project import open_project
+
+        if name is None or name in (names := open_project(project).names):
+            raise
+        raise UsageError(
+            f"no environment {name!r}; there are: {', '.join(names) or 'none'}",
+            place=error.place,
+            remedy=f"if {name!r} is the command, write -- before it: hermetic run -- {name}",
+        ) from None
     return _replace_process(command, _environment(prefix, clean=clean), prefix)
 
 
@@ -46,7 +57,7 @@ def run_shell(
     reporter: Reporter = SILENT,
 ) -> int:
     """Start the user's shell in an environment, built first if it has to be; give its exit status."""
-    prefix = _built(project, name, locked=locked, offline=offline, reporter=reporter)
+    prefix, label = _built(project, name, locked=locked, offline=offline, reporter=reporter)
     environment = _environment(prefix, clean=False)
     if environment.get("HERMETIC_SHELL"):
         raise UsageError(
@@ -54,7 +65,6 @@ def run_shell(
             remedy="leave it first, with 'exit'",
         )
     shell = os.environ.get("SHELL") or shutil.which("bash") or "/bin/sh"
-    label = name or "default"
     environment["HERMETIC_SHELL"] = label
     environment["PS1"] = f"({label}) {environment.get('PS1', '$ ')}"
     # start-up files would put their own directories before ours and take the prompt
@@ -62,7 +72,10 @@ def run_shell(
     return _replace_process([shell, *quiet.get(Path(shell).name, [])], environment, prefix)
 
 
-def _built(project: str | None, name: str | None, *, locked: bool, offline: bool, reporter: Reporter) -> Path:
+def _built(
+    project: str | None, name: str | None, *, locked: bool, offline: bool, reporter: Reporter
+) -> tuple[Path, str]:
+    """Give where an environment is built, and its name."""
     from hermetic.project.noop import built_already
 
     done = built_already(project, name, None)
@@ -70,7 +83,7 @@ def _built(project: str | None, name: str | None, *, locked: bool, offline: bool
         from hermetic.project.building import build_environment
 
         done = build_environment(project, name, locked=locked, offline=offline, reporter=reporter)
-    return Path(done["prefix"])
+    return Path(done["prefix"]), str(done["name"])
 
 
 def _environment(prefix: Path, *, clean: bool) -> dict[str, str]:

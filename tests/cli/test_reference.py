@@ -33,7 +33,7 @@ def test_every_verb_has_help_with_examples_and_exit_status(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["build", "--nonsense"], ["lock", "--platform"], ["channel"], ["run"]]
+    "arguments", [["nonsense"], ["build", "--nonsense"], ["lock", "--platform"], ["channel"], ["run", "--nonsense"]]
 )
 def test_a_usage_error_is_two_lines_and_status_2(arguments: list[str]) -> None:
     result = hermetic(*arguments)
