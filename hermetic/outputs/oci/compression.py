@@ -7,9 +7,9 @@ a processor's or a library's influence is in ``fingerprint``, and so in the keys
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Protocol
 
 from hermetic.digest import sha256_bytes
@@ -73,32 +73,42 @@ def closing(compression: str) -> bytes:
 @cache
 def fingerprint(compression: str, level: int | None = None) -> str:
     """Give a digest of what a compressor makes of some bytes: libraries and processors that differ show in it."""
-    words = [b"%x" % (number * number * 2654435761 % 4093) for number in range(20_000)]
-    sample = b" ".join(words) + bytes(3000) + b"\n".join(reversed(words))
+    noise = hashlib.shake_256(b"hermetic").hexdigest(24_000).encode()
+    sample = noise + bytes(3000) + noise[::-1] + b"".join(noise[at : at + 40] + b"\n" for at in range(0, 20_000, 7))
     member = compressor(compression, level)
     made = member.compress(sample[:BLOCK])
     return sha256_bytes(made + member.flush())
 
 
-def expanded(compression: str, path: Path) -> Iterator[bytes]:
-    """Give the content of a file of members, in pieces. Raises IntegrityError for one that is damaged."""
-    with path.open("rb", buffering=0) as file:
-        if compression == NONE:
-            while piece := file.read(BLOCK):
-                yield piece
-            return
-        member = _decompressor(compression)
-        while packed := file.read(BLOCK):
-            while packed:
-                if piece := member.decompress(packed):
-                    yield piece
-                packed = member.unused_data if member.eof else b""
-                if member.eof and packed:
-                    member = _decompressor(compression)
-        if not member.eof:
-            raise IntegrityError(
-                f"{path} is cut short", remedy="check the store with 'hermetic store verify', then build again"
-            )
+def expanded(compression: str, packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the content of members, in pieces. Raises IntegrityError for some that are damaged."""
+    if compression == NONE:
+        yield from packed
+        return
+    member = _decompressor(compression)
+    begun = False
+    for piece in packed:
+        rest = piece
+        while rest:
+            if member.eof:
+                member = _decompressor(compression)
+            begun = True
+            try:
+                content = member.decompress(rest)
+            except Exception as error:  # each library has its own
+                raise _damaged(str(error)) from error
+            if content:
+                yield content
+            rest = member.unused_data if member.eof else b""
+    if begun and not member.eof:
+        raise _damaged("it is cut short")
+
+
+def _damaged(why: str) -> IntegrityError:
+    return IntegrityError(
+        f"a fragment of a layer is damaged: {why}",
+        remedy="check the store with 'hermetic store verify', then build again",
+    )
 
 
 class _Decompressor(Protocol):

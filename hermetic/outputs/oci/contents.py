@@ -65,7 +65,7 @@ class Item:
     placeholder: str = ""
     mode: str = ""
 
-    def pieces(self) -> Iterator[bytes | memoryview]:
+    def pieces(self) -> Iterator[bytes]:
         """Give the bytes of an item that is no plain file."""
         if self.placeholder:
             return pieces(self.file, self.placeholder, PREFIX, self.mode)
