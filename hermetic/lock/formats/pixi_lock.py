@@ -146,17 +146,18 @@ def _gather(
             if isinstance(package, PypiLockedPackage):
                 gathered.add_wheel(subdir, _wheel(package, indexes))
             elif isinstance(package, CondaLockedBinaryPackage):
-                gathered.add_conda(subdir, _conda(package, name_channel, Path(gathered.file).parent))
+                gathered.add_conda(subdir, _conda(package, name_channel))
             else:
                 gathered.fault("built from source", package.name, subdir)
         except NotLockable as error:
             gathered.fault(error.reason, error.subject, subdir)
 
 
-def _conda(package: Any, name_channel: ChannelName, folder: Path) -> CondaPackage:
+def _conda(package: Any, name_channel: ChannelName) -> CondaPackage:
+    address = _address(package)
     record = package.repo_data_record()
     return conda_package(
-        _address(package.location, folder),
+        address,
         name_channel,
         name=record.name.source,
         version=str(record.version),
@@ -176,11 +177,14 @@ def _conda(package: Any, name_channel: ChannelName, folder: Path) -> CondaPackag
     )
 
 
-def _address(location: str, folder: Path) -> str:
-    """Give an archive's address: rattler writes one on this machine as a path, which may start from the lock."""
+def _address(package: Any) -> str:
+    """Give an archive's address: rattler writes that of a channel in a folder as a path."""
+    location = str(package.location)
     if is_url(location):
         return location
-    return Path(os.path.abspath(folder / location)).as_uri()  # noqa: PTH100  links are the user's
+    if not os.path.isabs(location):  # noqa: PTH117  rattler makes no record of such a one
+        raise NotLockable("a file or project of the machine that locked", str(package.name))
+    return Path(location).as_uri()
 
 
 def _purls(record: RepoDataRecord) -> list[str]:
