@@ -65,6 +65,7 @@ _WORDS = {
     "accelerator": "accelerator",
     "system": "system property",
     "base": "base image",
+    "base_dockerfile": "the base image's Dockerfile",
 }
 _SETS = {"exact": "explicit package", "source_builds": "source build of"}
 

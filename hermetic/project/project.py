@@ -16,13 +16,19 @@ from hermetic.spec.manifest import Manifest, load_environment, load_manifest
 
 @dataclass(frozen=True)
 class Declaration:
-    """One environment of a project: what it declares now, the files that say so, and where its lock stands."""
+    """One environment of a project: what it declares now, the files that say so, and where its lock stands.
+
+    ``base_context`` is the folder that its base's Dockerfile copies from; ``base_login`` the user and the password for
+    the base's registry, each maybe a ``${VARIABLE}``.
+    """
 
     name: str
     spec: Spec
     files: tuple[Path, ...]
     lock_path: Path
     warnings: tuple[str, ...] = ()
+    base_context: Path | None = None
+    base_login: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,15 @@ class Project:
     def declaration(self, name: str, *, platforms: Sequence[str] = ()) -> Declaration:
         """Read what an environment declares now; ``platforms`` take the place of the declared ones."""
         self.choose(name)
+        context, login = None, ("", "")
         if self.manifest:
             loaded = load_environment(self.manifest, name, platforms=platforms)
+            declared = self.manifest.environment(name)
+            context, login = declared.context, declared.login
         else:
             assert self.layout.spec_file is not None
             loaded = load([self.layout.spec_file], platforms=platforms)
-        return Declaration(name, loaded.spec, loaded.files, self.lock_path(name), loaded.warnings)
+        return Declaration(name, loaded.spec, loaded.files, self.lock_path(name), loaded.warnings, context, login)
 
 
 def open_project(start: str | None = None) -> Project:

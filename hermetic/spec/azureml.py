@@ -118,6 +118,7 @@ def read_azureml(folder: Path, *, root: Path | None = None) -> AzureEnvironment:
         conda.spec,
         variables=tuple(variables.items()),
         base="" if dockerfile else _base(values),
+        base_dockerfile=dockerfile,
         **_target(values.get(OURS), path),
     )
     name = values["name"] if isinstance(values["name"], str) else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from hermetic.digest import sha256_bytes
 from hermetic.errors import Place, SpecError
 from hermetic.platforms import Accelerator, check_platform
 from hermetic.spec.explicit import is_explicit
@@ -169,6 +170,8 @@ def merge(loaded: Sequence[LoadedSpec]) -> LoadedSpec:
             single.add("accelerator", str(item.spec.accelerator), "the accelerator", place)
         if item.spec.base:
             single.add("base", item.spec.base, "the base", place)
+        if text := item.spec.base_dockerfile:
+            single.add("base", f"a Dockerfile of sha256 {sha256_bytes(text.encode())[:12]}", "the base", place)
         if item.spec.options.index:
             single.add("index", item.spec.options.index, "the package index", item.places.get("index", place))
     exact = [item for item in loaded if item.spec.exact]
@@ -198,7 +201,8 @@ def merge(loaded: Sequence[LoadedSpec]) -> LoadedSpec:
         platforms=_joined(spec.platforms for spec in specs),
         accelerator=Accelerator.parse(single.values.get("accelerator", "cpu")),
         system=tuple(system.values.items()),
-        base=single.values.get("base", ""),
+        base=next((spec.base for spec in specs if spec.base), ""),
+        base_dockerfile=next((spec.base_dockerfile for spec in specs if spec.base_dockerfile), ""),
         source_builds=_joined(spec.source_builds for spec in specs),
     )
     return LoadedSpec(

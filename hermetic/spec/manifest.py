@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from hermetic.spec.load import LoadedSpec, load, merge
 from hermetic.spec.model import CondaRequirement, Spec
 from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import Requirements, read_lines
-from hermetic.spec.text import quoted
+from hermetic.spec.text import quoted, read_text
 from hermetic.spec.toml_file import TomlFile, read_toml
 
 FILE_NAME = "hermetic.toml"
@@ -28,19 +28,27 @@ DEFAULT = "default"
 
 _ENVIRONMENT = (
     "from", "channels", "dependencies", "pip", "wheels", "platforms", "accelerator", "system", "variables", "base",
-    "source-builds", "extras", "groups", "categories", "lock",
+    "base-dockerfile", "base-context", "base-registry", "source-builds", "extras", "groups", "categories", "lock",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}\Z")
 
 
 @dataclass(frozen=True)
 class Declared:
-    """One environment of a manifest: its name, the spec files that it is made from, and where its lock stands."""
+    """One environment of a manifest: its name, the spec files that it is made from, and where its lock stands.
+
+    ``dockerfile`` is the file that its base is built from, ``context`` the folder that this copies from. ``login`` is
+    the user and the password for the base's registry, as they are written: ``${VARIABLE}``.
+    """
 
     name: str
     files: tuple[Path, ...]
     lock: Path
+    dockerfile: Path | None = None
+    context: Path | None = None
+    login: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,8 @@ def load_environment(manifest: Manifest, name: str = DEFAULT, *, platforms: Sequ
         f"variable {item}": manifest.file.place(*keys, "variables", item)
         for item in manifest.file.pairs_at(*keys, "variables")
     }
-    inline = LoadedSpec(_inline(manifest.file, name), name, (manifest.path,), (), places)
+    used = (manifest.path, declared.dockerfile) if declared.dockerfile else (manifest.path,)
+    inline = LoadedSpec(_inline(manifest.file, declared), name, used, (), places)
     found = inline
     for text, path in zip(manifest.file.texts_at(*keys, "from"), declared.files, strict=True):
         if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
@@ -160,11 +169,59 @@ def _declared(file: TomlFile, name: str) -> Declared:
     lock = file.text_at(*keys, "lock", default=f"lockfiles/{name}.lock.json")
     if not lock.endswith(".json"):
         raise file.error("a lock is a JSON file", f'write lock = "lockfiles/{name}.lock.json"', *keys, "lock")
-    return Declared(name, files, root / lock)
+    dockerfile, context = file.text_at(*keys, "base-dockerfile"), file.text_at(*keys, "base-context")
+    if dockerfile and file.text_at(*keys, "base"):
+        raise file.error("a base is named or built, not both", "keep base or base-dockerfile", *keys, "base-dockerfile")
+    if context and not dockerfile:
+        raise file.error("a context is for a Dockerfile", "add base-dockerfile", *keys, "base-context")
+    return Declared(
+        name,
+        files,
+        root / lock,
+        root / dockerfile if dockerfile and "\n" not in dockerfile else None,
+        root / context if context else None,
+        _login(file, keys),
+    )
 
 
-def _inline(file: TomlFile, name: str) -> Spec:
-    keys = ("environments", name)
+def _login(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, str]:
+    table = file.pairs_at(*keys, "base-registry")
+    file.only(("address", "username", "password"), *keys, "base-registry")
+    password = table.get("password", "")
+    if password and not _PLACEHOLDER.match(password):
+        raise file.error(
+            "a password in a manifest is known to everybody",
+            'treat it as published and replace it; then write password = "${NAME}", and set that variable',
+            *keys,
+            "base-registry",
+            "password",
+        )
+    return table.get("username", ""), password
+
+
+def _base(file: TomlFile, declared: Declared) -> tuple[str, str]:
+    """Give the reference of the base, its registry's address included, and the text of its Dockerfile."""
+    keys = ("environments", declared.name)
+    base = file.text_at(*keys, "base").strip()
+    address = file.pairs_at(*keys, "base-registry").get("address", "").rstrip("/")
+    if address and "://" in address:
+        raise file.error(
+            "a registry's address here is its host", "leave https:// out", *keys, "base-registry", "address"
+        )
+    if base and address and not base.startswith(f"{address}/"):
+        base = f"{address}/{base}"
+    text = file.text_at(*keys, "base-dockerfile")
+    if declared.dockerfile:
+        if not declared.dockerfile.is_file():
+            raise file.error(
+                f"there is no {quoted(text)}", "correct the path: it starts from here", *keys, "base-dockerfile"
+            )
+        text = read_text(declared.dockerfile)
+    return base, text
+
+
+def _inline(file: TomlFile, declared: Declared) -> Spec:
+    keys = ("environments", declared.name)
     platforms = []
     for item in file.texts_at(*keys, "platforms"):
         with _placed(file.item_place(item, *keys, "platforms")):
@@ -184,6 +241,7 @@ def _inline(file: TomlFile, name: str) -> Spec:
                 f"{quoted(item)} is no variable of one line", "use letters, digits and _", *keys, "variables", item
             )
     requirements = _pip(file, keys)
+    base, dockerfile = _base(file, declared)
     spec = Spec(
         channels=_channels(file, keys),
         conda=_conda(file, keys),
@@ -194,7 +252,8 @@ def _inline(file: TomlFile, name: str) -> Spec:
         platforms=tuple(platforms),
         accelerator=accelerator,
         system=tuple(system),
-        base=file.text_at(*keys, "base"),
+        base=base,
+        base_dockerfile=dockerfile,
     )
     return replace(spec, source_builds=_source_builds(file, keys))
 

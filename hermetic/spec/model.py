@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hermetic.digest import key
+from hermetic.digest import key, sha256_bytes
 from hermetic.errors import Place
 from hermetic.platforms import Accelerator
 
@@ -128,6 +128,7 @@ class Spec:
     virtual packages as (name, version). ``source_builds`` holds the normalised names of pip packages that
     may be built from source, or ``:all:``. ``constraints`` limit versions but require nothing (``pip -c``).
     ``exact`` holds the archive URLs, with ``#digest``, of an ``@EXPLICIT`` list: then nothing is solved.
+    ``base`` is the image that images of it stand on, ``base_dockerfile`` the text that one is built from instead.
     """
 
     channels: tuple[str, ...] = ()
@@ -142,6 +143,7 @@ class Spec:
     system: tuple[tuple[str, str], ...] = ()
     base: str = ""
     source_builds: tuple[str, ...] = ()
+    base_dockerfile: str = ""
 
     def __post_init__(self) -> None:
         for name in ("conda", "pip", "constraints", "variables", "platforms", "system", "source_builds"):
@@ -162,6 +164,7 @@ class Spec:
                 "accelerator": "" if self.accelerator == Accelerator() else str(self.accelerator),
                 "system": dict(self.system),
                 "base": self.base,
+                "base_dockerfile": sha256_bytes(self.base_dockerfile.encode()) if self.base_dockerfile else "",
                 "source_builds": list(self.source_builds),
             }
         )

@@ -121,7 +121,7 @@ def _refuse(spec: Spec, category: str, *, lossy: bool) -> None:
             ("an explicit list of archives", spec.exact),
             ("an accelerator", spec.accelerator != Accelerator()),
             ("system properties", spec.system),
-            ("a base image", spec.base),
+            ("a base image", spec.base or spec.base_dockerfile),
             ("source builds", spec.source_builds),
             ("several categories", any(item.category != category for item in _all(spec))),
         )

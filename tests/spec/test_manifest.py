@@ -188,3 +188,60 @@ def test_reading_a_manifest_imports_no_parser_of_specs(tmp_path: Path) -> None:
     )
     out = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert not {"yaml", "rattler", "packaging", "tomlkit", "conda_lock"} & set(out.stdout.split())
+
+
+def test_a_base_that_a_dockerfile_makes(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "Dockerfile").write_text("FROM debian:12-slim\nCOPY a /a\n")
+    text = '[environments.a]\nbase-dockerfile = "docker/Dockerfile"\nbase-context = "docker"\n'
+    manifest = write(tmp_path, text)
+    loaded = load_environment(manifest, "a")
+    assert loaded.spec.base_dockerfile == "FROM debian:12-slim\nCOPY a /a\n"
+    assert tmp_path / "docker" / "Dockerfile" in loaded.files  # a no-op notices when it changes
+    assert manifest.environment("a").context == tmp_path / "docker"
+    first = loaded.spec.to_dict()["base_dockerfile"]
+    (tmp_path / "docker" / "Dockerfile").write_text("FROM debian:13-slim\n")
+    assert load_environment(manifest, "a").spec.to_dict()["base_dockerfile"] != first
+    inline = write(tmp_path, '[environments.a]\nbase-dockerfile = """\nFROM debian:12-slim\n"""\n')
+    assert load_environment(inline, "a").spec.base_dockerfile == "FROM debian:12-slim\n"
+
+
+def test_a_base_in_a_private_registry(tmp_path: Path) -> None:
+    manifest = write(
+        tmp_path,
+        '[environments.a]\nbase = "team/base:1"\n'
+        'base-registry = { address = "registry.example.org:5000", username = "me", password = "${TOKEN}" }\n',
+    )
+    assert load_environment(manifest, "a").spec.base == "registry.example.org:5000/team/base:1"
+    assert manifest.environment("a").login == ("me", "${TOKEN}")
+    assert "TOKEN" not in repr(manifest.environment("a"))
+    assert "TOKEN" not in str(load_environment(manifest, "a").spec.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('base = "debian:12"\nbase-dockerfile = "Dockerfile"', "named or built, not both"),
+        ('base-context = "."', "for a Dockerfile"),
+        ('base-dockerfile = "nowhere/Dockerfile"', "there is no 'nowhere/Dockerfile'"),
+        ('base = "a:1"\nbase-registry = { address = "example.org", password = "hunter2" }', "known to everybody"),
+        ('base = "a:1"\nbase-registry = { address = "https://example.org" }', "is its host"),
+        ('base = "a:1"\nbase-registry = { host = "example.org" }', "unknown key"),
+    ],
+)
+def test_what_a_base_cannot_be(tmp_path: Path, lines: str, message: str) -> None:
+    with pytest.raises(HermeticError, match=message) as caught:
+        load_environment(write(tmp_path, f"[environments.a]\n{lines}\n"), "a")
+    assert caught.value.place
+    assert caught.value.place.line
+    assert "hunter2" not in str(caught.value)
+
+
+def test_two_answers_for_the_base_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "azure").mkdir()
+    (tmp_path / "azure" / "azureml_environment.json").write_text(
+        '{"name": "x", "python": {"userManagedDependencies": true}, "docker": {"baseDockerfile": "FROM a\\n"}}'
+    )
+    manifest = write(tmp_path, '[environments.a]\nfrom = ["azure"]\nbase = "debian:12"\n')
+    with pytest.raises(HermeticError, match="the base is 'a Dockerfile of sha256"):
+        load_environment(manifest, "a")
