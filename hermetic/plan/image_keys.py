@@ -44,7 +44,7 @@ def fragment_key(
     matter; ``dropped`` are paths that other packages' files replace; ``form`` says how the archive is written.
     """
     return key(
-        "image-fragment/1",
+        "image-fragment/2",
         {
             "package": package_identity(package),
             "prefix": prefix,
@@ -56,9 +56,9 @@ def fragment_key(
     )
 
 
-def layer_key(fragments: Sequence[str], compression: str) -> str:
-    """Give the key of a layer made of fragments: the digests of their blobs, in their order."""
-    return key("image-layer/1", {"fragments": list(fragments), "compression": compression})
+def layer_key(fragments: Sequence[tuple[str, str]], compression: str) -> str:
+    """Give the key of a layer made of fragments: the digests of their two members, in their order."""
+    return key("image-layer/2", {"fragments": [list(blobs) for blobs in fragments], "compression": compression})
 
 
 def image_key(
@@ -75,7 +75,7 @@ def image_key(
     """
     packages: list[CondaPackage | Wheel] = [*lock.conda, *lock.wheels]
     return key(
-        "image/1",
+        "image/2",
         {
             "platform": lock.platform,
             "packages": [package_identity(package) for package in packages],

@@ -67,7 +67,7 @@ def assemble_image(order: Order, layers: Sequence[PlannedLayer], base: BaseImage
         planned = [[fragments[name] for name in layer.packages] for layer in layers]
         made = list(
             pool.map(
-                lambda item: make_layer(store, item[0].name, item[1], options.compression),
+                lambda item: make_layer(store, item[0].name, item[1], options),
                 zip(layers, planned, strict=True),
             )
         )
@@ -188,5 +188,5 @@ def _metadata(order: Order, options: ImageOptions, env: _Environment) -> Layer:
         lines = [f". {shlex.quote(f'{PREFIX}/{path}')} 1>&2\n" for path in env.activation]
         text = _SCRIPT + "".join(lines) + 'exec "$@"\n'
         items.append(made_item(_ACTIVATE, text.encode(), executable=True))
-    member, _ = write_items(order, options, items, _FOLDER)
-    return make_layer(order.store, METADATA, [Fragment(**member.to_dict())], options.compression)
+    fragment, _ = write_items(order, options, items, _FOLDER)
+    return make_layer(order.store, METADATA, [fragment], options)

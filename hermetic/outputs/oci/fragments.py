@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hermetic.digest import sha256_bytes
@@ -20,7 +20,7 @@ from hermetic.lock.model import Wheel
 from hermetic.outputs.oci.compiling import compiled
 from hermetic.outputs.oci.contents import Item, Package, conda_item, owner, placed_files
 from hermetic.outputs.oci.layer import Fragment
-from hermetic.outputs.oci.members import Member, MemberWriter, folders
+from hermetic.outputs.oci.members import MemberWriter, folder_entries, folders, write_folders
 from hermetic.outputs.oci.model import PREFIX
 from hermetic.outputs.oci.options import ImageOptions
 from hermetic.outputs.prefix.conda_files import CondaFile, conda_files, stale_pyc
@@ -76,18 +76,18 @@ def make_fragments(
 
 def write_items(
     order: Order, options: ImageOptions, items: Iterable[Item], root: str = ROOT
-) -> tuple[Member, list[FileEntry]]:
-    """Write items, whose paths are relative to ``root``, and all folders above them into a member, sorted by path.
+) -> tuple[Fragment, list[FileEntry]]:
+    """Write items, whose paths are relative to ``root``, into two members: all folders above them, and then they.
 
-    Gives the entries too.
+    The folders stand apart because an archive may name a path only once for the Docker Engine, and the packages of one
+    layer share folders. Gives the entries too; all is sorted by path.
     """
-    by_path = {item.entry.path: item for item in items}
-    above = [FileEntry(folder, FOLDER) for folder in folders([f"{root}/."])]
-    found = {path: Item(FileEntry(path, FOLDER)) for path in folders(by_path)} | by_path
-    ordered = [found[path] for path in sorted(found)]
-    with MemberWriter(order.store, options.compression, options.level, options.time) as writer:
-        for entry in above:
-            writer.begin(entry, entry.path)
+    ordered = sorted(items, key=lambda item: item.entry.path)
+    inner = folders(item.entry.path for item in ordered)
+    above = folders([f"{root}/.", *(f"{root}/{folder}/." for folder in inner)])
+    first = write_folders(order.store, above, options.compression, options.level, options.time)
+    before = (order.store.blob_path(first.blob).read_bytes(), folder_entries(above, options.time))
+    with MemberWriter(order.store, options.compression, options.level, options.time, after=before) as writer:
         for item in ordered:
             entry = item.entry
             writer.begin(entry, f"{root}/{entry.path}")
@@ -98,7 +98,11 @@ def write_items(
                     for piece in item.pieces():
                         writer.write(piece)
                 writer.end(entry)
-        return writer.finish(), [item.entry for item in ordered]
+        member = writer.finish()
+    entries = [*(FileEntry(folder, FOLDER) for folder in inner), *(item.entry for item in ordered)]
+    entries.sort(key=lambda entry: entry.path)
+    fragment = Fragment(**member.to_dict(), folders=tuple(above), above=first.blob, above_size=first.size)
+    return fragment, entries
 
 
 def made_item(path: str, data: bytes, *, executable: bool = False) -> Item:
@@ -153,5 +157,5 @@ def _fragment(order: Order, options: ImageOptions, layout: PrefixLayout, parcel:
         own = Item(written.entry, data=written.data)
     else:
         own = made_item(*package_record(package, parcel.files, parcel.pyc))
-    member, entries = write_items(order, options, [*parcel.items, own])
-    return Fragment(**member.to_dict(), listing=order.store.put_bytes(manifest_bytes(entries)))
+    fragment, entries = write_items(order, options, [*parcel.items, own])
+    return replace(fragment, listing=order.store.put_bytes(manifest_bytes(entries)))

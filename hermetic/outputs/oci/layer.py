@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hermetic.digest import CHUNK
 from hermetic.errors import IntegrityError
 from hermetic.outputs.oci.compression import MEDIA_TYPES, closing, expanded
+from hermetic.outputs.oci.members import write_folders
 from hermetic.outputs.oci.model import Blob, Descriptor, Layer
+from hermetic.outputs.oci.options import ImageOptions
 from hermetic.outputs.oci.tar import END
 from hermetic.plan.image_keys import layer_key
 
@@ -20,13 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A member as the store remembers it (see ``Member``), and the digest of the list of its entries."""
+    """What one package puts into a layer, as two members of the store (see ``Member``): folders, and the rest.
+
+    ``blob``, ``size`` and ``tar_size`` are of the second, ``above`` and ``above_size`` of the first, whose paths
+    ``folders`` are; ``layer_digest`` and ``diff_id`` of a layer of nothing else. ``listing`` is the digest of the list
+    of its entries.
+    """
 
     blob: str
     size: int
     tar_size: int
     layer_digest: str
     diff_id: str
+    folders: tuple[str, ...]
+    above: str
+    above_size: int
     listing: str = ""
 
 
@@ -36,23 +46,34 @@ def find_fragment(store: Store, key: str) -> Fragment | None:
     if result is None:
         return None
     try:
-        fragment = Fragment(**result)
-        return fragment if store.has_blob(fragment.blob) else None
-    except TypeError:
+        fragment = Fragment(**{**result, "folders": tuple(result["folders"])})
+        return fragment if store.has_blob(fragment.blob) and store.has_blob(fragment.above) else None
+    except (KeyError, TypeError):
         return None
 
 
-def make_layer(store: Store, name: str, fragments: Sequence[Fragment], compression: str) -> Layer:
+def make_layer(store: Store, name: str, fragments: Sequence[Fragment], options: ImageOptions) -> Layer:
     """Give the layer of some fragments. One that is alone costs nothing; others are read once, and never again."""
     if len(fragments) == 1:
-        digest, diff_id = fragments[0].layer_digest, fragments[0].diff_id
+        only = fragments[0]
+        joint = _Joint(only.layer_digest, only.diff_id, only.above, only.above_size)
     else:
-        digest, diff_id = _digests(store, fragments, compression)
-    end = closing(compression)
-    size = sum(fragment.size for fragment in fragments) + len(end)
-    parts = (*(fragment.blob for fragment in fragments), store.put_bytes(end))
-    descriptor = Descriptor(MEDIA_TYPES[compression], f"sha256:{digest}", size)
-    return Layer(descriptor, f"sha256:{diff_id}", Blob(descriptor.digest, size, parts), name)
+        joint = _joined(store, fragments, options)
+    end = closing(options.compression)
+    size = joint.above_size + sum(fragment.size for fragment in fragments) + len(end)
+    parts = (joint.above, *(fragment.blob for fragment in fragments), store.put_bytes(end))
+    descriptor = Descriptor(MEDIA_TYPES[options.compression], f"sha256:{joint.digest}", size)
+    return Layer(descriptor, f"sha256:{joint.diff_id}", Blob(descriptor.digest, size, parts), name)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """What is known of a layer: its digests, and the member with all of its folders."""
+
+    digest: str
+    diff_id: str
+    above: str
+    above_size: int
 
 
 def layer_to_dict(layer: Layer) -> dict[str, Any]:
@@ -75,29 +96,31 @@ def layer_from_dict(values: Mapping[str, Any]) -> Layer:
     return Layer(descriptor, values["diff_id"], blob, values["name"])
 
 
-def _digests(store: Store, fragments: Sequence[Fragment], compression: str) -> tuple[str, str]:
-    key = layer_key([fragment.blob for fragment in fragments], compression)
-    if found := store.get_result(key):
-        return found["digest"], found["diff_id"]
+def _joined(store: Store, fragments: Sequence[Fragment], options: ImageOptions) -> _Joint:
+    key = layer_key([(fragment.above, fragment.blob) for fragment in fragments], options.compression)
+    if (found := store.get_result(key)) and store.has_blob(found["above"]):
+        return _Joint(**found)
+    folders = sorted({folder for fragment in fragments for folder in fragment.folders})
+    above = write_folders(store, folders, options.compression, options.level, options.time)
     packed, content, size = hashlib.sha256(), hashlib.sha256(), 0
 
     def read() -> Iterator[bytes]:
-        for fragment in fragments:
-            with store.blob_path(fragment.blob).open("rb", buffering=0) as file:
+        for blob in (above.blob, *(fragment.blob for fragment in fragments)):
+            with store.blob_path(blob).open("rb", buffering=0) as file:
                 while piece := file.read(CHUNK):
                     packed.update(piece)
                     yield piece
 
-    for piece in expanded(compression, read()):
+    for piece in expanded(options.compression, read()):
         content.update(piece)
         size += len(piece)
-    if size != sum(fragment.tar_size for fragment in fragments):
+    if size != above.tar_size + sum(fragment.tar_size for fragment in fragments):
         raise IntegrityError(
             f"fragments of {len(fragments)} packages have not the size that they were made with",
             remedy="check the store with 'hermetic store verify', then build again",
         )
-    packed.update(closing(compression))
+    packed.update(closing(options.compression))
     content.update(END)
-    digests = {"digest": packed.hexdigest(), "diff_id": content.hexdigest()}
-    store.put_result(key, digests)
-    return digests["digest"], digests["diff_id"]
+    joint = _Joint(packed.hexdigest(), content.hexdigest(), above.blob, above.size)
+    store.put_result(key, vars(joint))
+    return joint
