@@ -10,12 +10,13 @@ import base64
 import json
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,8 @@ def token_server(folder: Path, *, user: str = "", password: str = "", identity: 
     require(shutil.which("openssl"), "no openssl is installed")
     home = folder / f"tokens-{time.monotonic_ns()}"
     home.mkdir(parents=True)
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=tokens -keyout token.secret -out token.crt"
-    subprocess.run(command.split(), cwd=home, check=True, capture_output=True)
+    for name, data in _signer().items():
+        (home / name).write_bytes(data)
     state = TokenServer(home, user, password, identity)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, state=state))
     server.daemon_threads = True
@@ -133,3 +134,12 @@ def token_server(folder: Path, *, user: str = "", password: str = "", identity: 
 
 def _url64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@cache
+def _signer() -> dict[str, bytes]:
+    """Make a key and its certificate: once, because it takes its time."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=tokens -keyout token.secret -out token.crt"
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}

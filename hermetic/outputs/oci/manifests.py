@@ -63,7 +63,7 @@ def read_document(data: bytes, what: str) -> Manifest | Index:
     if "manifests" in found and ("layers" in found or "config" in found):
         raise _malformed(what, "it is a manifest and an index at once")
     kind = found.get("mediaType")
-    if kind is not None and kind not in (
+    if kind is not None and str(kind) not in (
         {INDEX, DOCKER_INDEX} if "manifests" in found else {MANIFEST, DOCKER_MANIFEST}
     ):
         raise UsageError(

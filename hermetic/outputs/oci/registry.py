@@ -197,10 +197,9 @@ class Registry(Client):
                 remedy="check the name and the tag; some registries answer so, too, where credentials are missing",
             )
         told = said(response)
-        if response.status == 400 and "HTTPS" in told:
-            told += "; the registry speaks https"
-            remedy = f'write "{self.name}" = "https://{self.address.host}" in [registries] of the configuration'
-            return NetworkError(f"{where}: the registry answers 400{told}", remedy=remedy)
+        if response.status == 400 and response.url.startswith("http:") and (not told or "HTTPS" in told):
+            remedy = f'if it speaks https, write "{self.name}" = "https://{self.address.host}" in [registries]'
+            return NetworkError(f"{where}: the registry answers 400 to plain http{told}", remedy=remedy)
         return NetworkError(
             f"{where}: the registry answers {response.status}{told}", remedy="check the address, or ask its keeper"
         )

@@ -98,7 +98,10 @@ def get_token(
     """
     realm = challenge.parameters.get("realm", "")
     where = secrets.redact(realm)
-    parts = urlsplit(realm)
+    try:
+        parts = urlsplit(realm)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise NetworkError(f"{registry} names no token server that can be asked: {where}", remedy="tell its keeper")
     if parts.scheme == "http" and registry.startswith("https:") and not is_loopback(parts.netloc):
