@@ -25,5 +25,6 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
 
     from hermetic.cli.parser import make_parser
 
-    ui.output(shtab.complete(make_parser(), arguments.shell))
+    script = shtab.complete(make_parser(), arguments.shell)
+    ui.output(script, {"shell": arguments.shell, "text": script})
     return 0

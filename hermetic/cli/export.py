@@ -1,4 +1,8 @@
-"""Write a lock in another format, for other tools. Full addresses are written; hermetic's own lock has none."""
+"""Write a lock in another format, for other tools.
+
+Full addresses are written, without credentials: users, passwords and tokens are left out, with a warning, and their
+variables need not be set. Hermetic's own lock has no addresses at all.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +40,16 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Export."""
     from hermetic.project.exchange import export_lock
 
-    text = export_lock(arguments.project, arguments.name, arguments.format, arguments.platform, arguments.output)
+    text = export_lock(
+        arguments.project,
+        arguments.name,
+        arguments.format,
+        arguments.platform,
+        arguments.output,
+        reporter=ui.reporter,
+    )
     if arguments.output:
         ui.result(f"wrote {arguments.output}", {"file": arguments.output, "format": arguments.format})
     else:
-        ui.output(text)
+        ui.output(text, {"format": arguments.format, "text": text})
     return 0

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     store = Store.open()
     if arguments.action == "info":
         info = store.info()
-        ui.result(info_text(info), info.to_dict())
+        ui.result(info_text(info), info.to_dict(), asked=True)
         return 0
     damaged = store.verify(reporter=ui.reporter)
     ui.result(verify_text(damaged), {"damaged": [str(item) for item in damaged]})

@@ -55,16 +55,22 @@ class UI:
                 self._reporter = Lines(tasks=self.verbose > 0, messages=True)
         return self._reporter or SILENT
 
-    def result(self, text: str, value: Any) -> None:
-        """Print a result: ``value`` as JSON with ``--json``, else ``text`` unless it is empty or the call is quiet."""
+    def result(self, text: str, value: Any, *, asked: bool = False) -> None:
+        """Print a result: ``value`` as JSON with ``--json``, else ``text`` unless it is empty or the call is quiet.
+
+        What was ``asked`` for, and is not an account of what was done, is printed even then.
+        """
         if self.json:
             print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
-        elif text and not self.quiet:
+        elif text and (asked or not self.quiet):
             print(text.removesuffix("\n"))
 
-    def output(self, text: str) -> None:
-        """Print what was asked for (an exported file, a script): also when the call is quiet."""
-        sys.stdout.write(text)
+    def output(self, text: str, value: Any) -> None:
+        """Print a file that was asked for (an export, a script) as it is, or ``value`` as JSON with ``--json``."""
+        if self.json:
+            self.result("", value)
+        else:
+            sys.stdout.write(text)
 
     def error_line(self, text: str) -> None:
         """Print one line of error."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   hermetic why openssl
+  hermetic why openssl --all           every way to it
   hermetic why certifi -e train --json"""
 
 
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--environment", "-e", metavar="NAME", default=None, help="the environment (default: the only one)"
     )
     parser.add_argument("--platform", metavar="P", default=None, help="the platform (default: this machine's)")
+    parser.add_argument("--all", action="store_true", help="show every way, not the shortest from each requirement")
 
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
@@ -30,6 +32,6 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     from hermetic.report.trees import why_text, why_value
 
     _, lock = environment_lock(arguments.project, arguments.environment)
-    answers = why(graph_of(lock, choose_platform(lock, arguments.platform)), arguments.package)
-    ui.result(why_text(answers, colour=ui.colour), why_value(answers))
+    answers = why(graph_of(lock, choose_platform(lock, arguments.platform)), arguments.package, every=arguments.all)
+    ui.result(why_text(answers, colour=ui.colour), why_value(answers), asked=True)
     return 0

@@ -91,8 +91,9 @@ class Reason:
 class Why:
     """Why a package is there.
 
-    ``reasons`` are the shortest ways, one for each of the user's requirements that lead to it, shortest
-    first; ``ways`` counts those to be found in all, up to a limit that ``more`` says was reached.
+    ``reasons`` are the shortest ways, one for each of the user's requirements that lead to it, or every way if that
+    was asked for, shortest first; ``ways`` counts those to be found in all, up to a limit that ``more`` says was
+    reached.
     """
 
     node: Node
@@ -178,15 +179,23 @@ def tree(lock: Graph, *, root: str | None = None, invert: bool = False, depth: i
     return tuple(rows)
 
 
-def why(lock: Graph, name: str, *, limit: int = 1000) -> tuple[Why, ...]:
+def flat(lock: Graph) -> tuple[Row, ...]:
+    """Give every package once, by name, as rows without branches."""
+    nodes = sorted(lock.packages, key=lambda node: (node[1], node[0]))
+    return tuple(Row(0, node, lock.packages[node].version, "") for node in nodes)
+
+
+def why(lock: Graph, name: str, *, every: bool = False, limit: int = 1000) -> tuple[Why, ...]:
     """Tell why a package is locked: once for each package of that name (conda's, pip's).
 
-    Raises UsageError for a name that is not locked.
+    ``every`` gives all ways, up to ``limit``, and not only the shortest from each of the user's requirements. Raises
+    UsageError for a name that is not locked.
     """
     found = []
     for node in lock.find(name):
         ways = sum(1 for _ in islice(paths(lock, node), limit + 1))
-        reasons = sorted(_shortest(lock, node), key=lambda reason: (len(reason.steps), reason.steps))
+        shown = islice(paths(lock, node), limit) if every else _shortest(lock, node)
+        reasons = sorted(shown, key=lambda reason: (len(reason.steps), reason.steps))
         found.append(Why(node, lock.packages[node].version, tuple(reasons), min(ways, limit), more=ways > limit))
     return tuple(found)
 

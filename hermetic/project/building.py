@@ -13,7 +13,7 @@ from hermetic.lock.model import Lock, PlatformLock
 from hermetic.platforms import current_platform
 from hermetic.project.checking import findings_of
 from hermetic.project.locking import lock_declaration
-from hermetic.project.memo import write_memo
+from hermetic.project.memo import hide_state, write_memo
 from hermetic.project.noop import question
 from hermetic.project.project import Declaration, Project, open_project
 
@@ -46,6 +46,7 @@ def build_environment(
     platform = platform_lock(lock, declaration)
     target = Path(prefix).absolute() if prefix else project.layout.prefix(chosen)
     config = project.config(offline=offline)
+    hide_state(project.layout.root)
     result = build_prefix(
         platform,
         target,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermetic.project.layout import find_project
-from hermetic.project.memo import read_memo, write_memo
+from hermetic.project.memo import hide_state, read_memo, write_memo
 
 if TYPE_CHECKING:
     from hermetic.lock.check import Finding
@@ -46,6 +46,7 @@ def check_locks(start: str | None, names: Sequence[str] = (), platforms: Sequenc
         told = [[check.name, check.path] for check in checks]
         plain = not names and not platforms
         instant = [text for pair in told for text in pair] if plain else []
+        hide_state(layout.root)
         write_memo(memo_path, files, {"checks": told}, question, instant=instant)
     return checks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from hermetic.config import Config, channel_url
+from hermetic.config import Config, public_channel_url
 from hermetic.errors import Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
@@ -19,18 +19,31 @@ from hermetic.project.asking import choose_platform, environment_lock
 from hermetic.project.editing import init_project
 from hermetic.project.layout import find_project
 from hermetic.project.project import Project, open_project
+from hermetic.secrets import public_url
 
 if TYPE_CHECKING:
     from hermetic.lock.formats.dispatch import Format
 
 
-def export_lock(start: str | None, name: str | None, form: str, platform: str | None, output: str | None) -> str:
+_PIPS_OWN = ("requirements", "environment")
+"""Formats whose wheels pip fetches: it puts in a requirement's own ``${VAR}`` itself."""
+
+
+def export_lock(
+    start: str | None,
+    name: str | None,
+    form: str,
+    platform: str | None,
+    output: str | None,
+    *,
+    reporter: Reporter = SILENT,
+) -> str:
     """Give an environment's lock in another format, and write it to ``output`` if that is given.
 
-    Formats that hold several platforms get all, unless one is named. Raises UsageError for what a format
-    cannot hold.
+    Formats that hold several platforms get all, unless one is named; what a format leaves out is told, and a warning
+    tells that addresses are written without their credentials. Raises UsageError for what a format cannot hold.
     """
-    from hermetic.lock.formats.dispatch import ONE_PLATFORM
+    from hermetic.lock.formats.dispatch import ONE_PLATFORM, WHEELS_ONLY
     from hermetic.lock.formats.dispatch import export_lock as export
     from hermetic.store import Store
     from hermetic.store.index import locate_wheel
@@ -39,9 +52,11 @@ def export_lock(start: str | None, name: str | None, form: str, platform: str | 
     config = open_project(start).config()
     platforms = [choose_platform(lock, platform)] if platform or form in ONE_PLATFORM else []
     store = Store.open(config.store)
+    bared: set[str] = set()
 
     def conda_address(package: CondaPackage) -> str:
-        folder = channel_url(config, package.channel, package.subdir)
+        folder, had_credentials = public_channel_url(config, package.channel, package.subdir)
+        bared.update([package.channel] * had_credentials)
         return f"{folder}/{quote(package.file_name, safe='._-+!=')}"
 
     def wheel_address(wheel: Wheel) -> str:
@@ -52,11 +67,26 @@ def export_lock(start: str | None, name: str | None, form: str, platform: str | 
                     remedy="put the wheel where others can fetch it, and require it from there",
                 )
             return wheel.origin.url
-        return wheel.url or locate_wheel(config, wheel, store)
+        address = wheel.url or locate_wheel(config, wheel, store)
+        if wheel.url and form in _PIPS_OWN:
+            return address
+        clean = public_url(address)
+        bared.update([wheel.name] * (clean != address))
+        return clean
 
     text = export(lock, cast("Format", form), conda_address, wheel_address, platforms=platforms, name=chosen)
+    if bared:
+        reporter.warn(
+            "addresses are written without their credentials: the tool that reads them needs its own "
+            "(netrc, a keyring, its configuration)"
+        )
     if output:
         write_whole(Path(output), text)
+    if form in WHEELS_ONLY:
+        chosen_platforms = platforms or sorted(lock.platforms)
+        conda = sorted({package.name for one in chosen_platforms for package in lock.platforms[one].conda})
+        if conda:
+            reporter.say(f"{form} has no place for conda packages; these are left out: {', '.join(conda)}")
     return text
 
 
@@ -158,7 +188,7 @@ def _read(
         spec = load_spec([path], platforms=platforms)
         lock = resolve(spec, config=config, offline=offline, reporter=reporter, fetch_archive=fetcher).lock
         return replace(lock, spec={}, platforms={name: _needing(part) for name, part in lock.platforms.items()})
-    names = {channel_url(config, name): name for name in (*config.channels, "conda-forge")}
+    names = {public_channel_url(config, name)[0]: name for name in (*config.channels, "conda-forge")}
     return import_lock(
         path,
         channel_name=lambda address: names.get(address.rstrip("/"), address),

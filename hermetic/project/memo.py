@@ -18,11 +18,22 @@ from typing import Any
 
 from hermetic.errors import MachineError
 from hermetic.files import write_whole
+from hermetic.project.instant import STATE, to_text
 from hermetic.project.instant import stamp as stamp_of
-from hermetic.project.instant import to_text
 
 FORMAT = 3
 _SETTLED_NS = 50_000_000  # clocks of file systems tick in up to 10 ms; a stamp this much older than "now" is settled
+
+
+def hide_state(root: Path) -> None:
+    """Keep a project's state folder, which is made if it is not there, out of git: what is built is in no commit.
+
+    A ``.gitignore`` that somebody changed stays as it is.
+    """
+    ignore = root / STATE / ".gitignore"
+    if not ignore.exists():
+        with suppress(MachineError):
+            write_whole(ignore, "*\n")
 
 
 def write_memo(

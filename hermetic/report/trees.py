@@ -10,7 +10,9 @@ from hermetic.report.text import counted, paint
 
 
 def tree_text(rows: Sequence[Row], *, colour: bool = False) -> str:
-    """Draw a tree. A package that was opened further up is marked ``(*)``, a wheel ``(pip)``."""
+    """Draw a tree, or a list. A package that was opened further up is marked ``(*)``, a wheel ``(pip)``."""
+    if not rows:
+        return "no packages"
     last = _last_of_their_branch(rows)
     open_branches: list[str] = []
     lines, starred = [], False
@@ -80,8 +82,10 @@ def why_value(answers: Sequence[Why]) -> dict[str, Any]:
 def _why_lines(answer: Why, *, colour: bool) -> list[str]:
     kind, name = answer.node
     title = f"{paint(f'{name} {answer.version}', 'name', colour=colour)} ({kind})"
-    asked = sum(1 for reason in answer.reasons if reason.steps[0][1])
+    asked = len({reason.steps[0] for reason in answer.reasons if reason.steps[0][1]})
     ways = f"{'more than ' if answer.more else ''}{counted(answer.ways, 'way')} from {counted(asked, 'requirement')}"
+    if asked and answer.ways > len(answer.reasons):
+        ways += "; the shortest of each (--all shows every way)"
     lines = [f"{title}: {ways if asked else 'not asked for by name'}"]
     for reason in answer.reasons:
         (root, text), *steps = reason.steps

@@ -209,3 +209,45 @@ def test_an_exported_lock_comes_back_the_same(tiny: Hermetic, project: Path) -> 
     locks = [json.loads((project / f"lockfiles/{name}.lock.json").read_text()) for name in ("default", "other")]
     assert [lock["platforms"]["linux-64"]["key"] for lock in locks] == [locks[0]["platforms"]["linux-64"]["key"]] * 2
     assert "already" in tiny("import", "conda-lock.yml", "--name", "other", status=2).stderr
+
+
+def test_what_was_asked_for_is_printed_even_when_quiet(tiny: Hermetic) -> None:
+    assert tiny("lock", "-q").stdout == ""
+    assert tiny("tree", "-q").stdout == "no packages\n"
+    tiny("add", "app <2", "-q")
+    assert "base" in tiny("tree", "-q", "--flat").stdout
+    assert "app" in tiny("why", "base", "-q").stdout
+    assert "blobs" in tiny("store", "info", "-q").stdout
+
+
+def test_an_export_says_what_it_leaves_out(tiny: Hermetic) -> None:
+    tiny("add", "app")
+    left_out = tiny("export", "-f", "requirements")
+    assert "left out: app, base" in left_out.stderr
+    assert "app" not in left_out.stdout
+    assert tiny("export", "-f", "explicit").stderr == ""
+    exported = json.loads(tiny("export", "-f", "requirements", "--json").stdout)
+    assert exported == {"format": "requirements", "text": left_out.stdout}
+
+
+def test_the_state_folder_stays_out_of_git(tiny: Hermetic, project: Path) -> None:
+    tiny("lock")
+    tiny("lock", "--check")
+    ignore = project / ".hermetic" / ".gitignore"
+    assert ignore.read_text() == "*\n"
+    ignore.write_text("!/envs\n")
+    tiny("add", "base")
+    tiny("build")
+    assert ignore.read_text() == "!/envs\n", "what a person wrote there stays"
+    ignore.unlink()
+    tiny("build", "--force")
+    assert ignore.read_text() == "*\n"
+
+
+def test_a_command_in_the_only_environment_needs_no_name(tiny: Hermetic, project: Path) -> None:
+    tiny("add", "base")
+    assert tiny("run", "--", "sh", "-c", "echo $CONDA_PREFIX").stdout == f"{project}/.hermetic/envs/default\n"
+    assert tiny("run", "default", "--locked", "--", "sh", "-c", "exit 7", status=7).stdout == ""
+    refused = tiny("run", "python", "x.py", status=2)
+    assert "hermetic run -- python" in refused.stderr
+    assert "default" in refused.stderr

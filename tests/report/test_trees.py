@@ -6,7 +6,7 @@ import json
 
 from lock_samples import LOCK, conda, platform_lock
 
-from hermetic.lock.graph import graph, graph_of, tree, why
+from hermetic.lock.graph import flat, graph, graph_of, tree, why
 from hermetic.report.trees import tree_text, tree_value, why_text, why_value
 
 GRAPH = graph_of(LOCK, "linux-64")
@@ -44,7 +44,7 @@ def test_tree_values_are_json() -> None:
 
 def test_reasons() -> None:
     assert why_text(why(GRAPH, "libzlib")).splitlines() == [
-        "libzlib 1.3.1 (conda): 5 ways from 3 requirements",
+        "libzlib 1.3.1 (conda): 5 ways from 3 requirements; the shortest of each (--all shows every way)",
         "  numpy >=1.26",
         "  └── libzlib",
         "  python 3.11.*",
@@ -55,6 +55,21 @@ def test_reasons() -> None:
         "          └── libzlib",
     ]
     assert why_text(why(GRAPH, "libzlib", limit=2)).startswith("libzlib 1.3.1 (conda): more than 2 ways")
+
+
+def test_every_way_is_shown_where_it_was_asked_for() -> None:
+    lines = why_text(why(GRAPH, "libzlib", every=True)).splitlines()
+    assert lines[0] == "libzlib 1.3.1 (conda): 5 ways from 3 requirements"
+    assert sum(line[2] != " " and "└" not in line for line in lines[1:]) == 5
+
+
+def test_a_list_has_every_package_once_by_name() -> None:
+    names = [line.split()[0] for line in tree_text(flat(GRAPH)).splitlines()]
+    assert names == sorted(name for _, name in GRAPH.packages)
+
+
+def test_an_empty_environment_has_no_packages() -> None:
+    assert tree_text(()) == "no packages"
 
 
 def test_what_nobody_asked_for_begins_with_itself() -> None:

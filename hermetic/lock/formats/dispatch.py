@@ -19,6 +19,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 ONE_PLATFORM: tuple[Format, ...] = ("explicit", "environment")
 """The formats that hold one platform."""
 
+WHEELS_ONLY: tuple[Format, ...] = ("requirements", "pylock")
+"""The formats that have no place for conda packages."""
+
 _KEY = re.compile(r"^([A-Za-z_-]+):", re.MULTILINE)
 _VERSION = re.compile(r"^version:\s*(\d+)\s*$", re.MULTILINE)
 _PYLOCK = re.compile(r"^lock-version\s*=", re.MULTILINE)
