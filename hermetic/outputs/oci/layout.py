@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -311,8 +311,10 @@ class _Streams:
     folder: Path
     manifest: Mapping[str, Any]
 
-    def __call__(self) -> Iterator[tuple[int, BinaryIO]]:
+    def __call__(self, wanted: Collection[int]) -> Iterator[tuple[int, BinaryIO]]:
         for number, layer in enumerate(self.manifest["layers"]):
+            if number not in wanted:
+                continue
             path = blob_path(self.folder, _digest(layer["digest"]))
             if path.is_file():
                 with path.open("rb") as file:

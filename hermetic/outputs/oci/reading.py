@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from hermetic.errors import IntegrityError
-from hermetic.outputs.oci.model import LAYER_GZIP, Blob, Descriptor, Image, Layer
+from hermetic.outputs.oci.model import Blob, Descriptor, Image, Layer
 
 if TYPE_CHECKING:
     from hermetic.store import Store
@@ -24,8 +24,9 @@ CHUNK = 1 << 20
 MAX_JSON = 16 << 20
 """Longest manifest, index or configuration that is read, in bytes; registries stop at 4 MiB."""
 
-Streams = Callable[[], Iterator[tuple[int, BinaryIO]]]
-"""Gives each layer's number and its bytes, in the order in which the source has them; each is read before the next."""
+Streams = Callable[[Collection[int]], Iterator[tuple[int | None, BinaryIO]]]
+"""Gives the bytes of the layers with these numbers (others may come too), each with its number, or None where only
+its diff ID tells; in the order in which the source has them. Each is read before the next."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class FoundImage:
     digest: str
     config: Mapping[str, Any]
     layers: tuple[FoundLayer, ...]
-    streams: Streams = field(compare=False, repr=False, default=lambda: iter(()))
+    streams: Streams = field(compare=False, repr=False, default=lambda _: iter(()))
 
 
 def parse_json(data: bytes, what: str) -> dict[str, Any]:
@@ -208,17 +209,7 @@ def damaged(why: str) -> IntegrityError:
     return IntegrityError(f"the layer is damaged: {why}", remedy="build or copy the image again")
 
 
-def media_suffix(descriptor: Descriptor | None) -> str:
-    """Tell in a word how a layer is packed."""
-    return (descriptor.media_type if descriptor else LAYER_GZIP).rpartition("+")[2]
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-def only(images: Iterable[FoundImage], platform: str) -> FoundImage | None:
-    """Give the image of a platform, or None."""
-    return next((image for image in images if image.platform == platform), None)

@@ -107,9 +107,8 @@ def scan_layer(stream: BinaryIO, *, listed: bool = True) -> Scan:
         found.faults.append(("", error.message.removeprefix("the layer is damaged: ")))
     while packed.read(1 << 20):  # what follows the point where its bytes stopped making sense
         pass
-    return Scan(
-        packed.digest, packed.size, diff_id, found.items, tuple(found.hidden), tuple(found.opaque), tuple(found.faults)
-    )
+    faults = tuple(dict.fromkeys(found.faults))
+    return Scan(packed.digest, packed.size, diff_id, found.items, tuple(found.hidden), tuple(found.opaque), faults)
 
 
 class _Listing:
@@ -206,7 +205,7 @@ def _without(tree: Tree, hidden: set[str], opaque: set[str]) -> dict[str, tuple[
     return {
         path: held
         for path, held in tree.items()
-        if not everything and path not in hidden and covering.isdisjoint(_parents(path))
+        if not everything and path not in hidden and covering.isdisjoint(parents(path))
     }
 
 
@@ -221,11 +220,12 @@ def resolved(tree: Tree, path: str) -> Item:
 def misplaced(tree: Tree) -> Iterator[str]:
     """Give the paths that lie below something that is no folder: written, they land wherever that link points."""
     for path in tree:
-        if any(above in tree and tree[above][1].kind != FOLDER for above in _parents(path)):
+        if any(above in tree and tree[above][1].kind != FOLDER for above in parents(path)):
             yield path
 
 
-def _parents(path: str) -> Iterator[str]:
+def parents(path: str) -> Iterator[str]:
+    """Give the folders that a path lies in, the nearest first."""
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
