@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermetic.digest import canonical_json, key, sha256_bytes
-from hermetic.errors import IntegrityError, NetworkError, OfflineError, UsageError
+from hermetic.digest import key
+from hermetic.errors import IntegrityError, MachineError, NetworkError, OfflineError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.outputs.oci.model import INDEX, MANIFEST, BaseImage, Blob, Descriptor, Image
 from hermetic.outputs.oci.reference import Reference, parse_reference
@@ -109,10 +110,9 @@ def push(
 def _top(images: Sequence[Image]) -> tuple[Blob, str]:
     if len(images) == 1:
         return images[0].manifest, MANIFEST
-    data = canonical_json(
-        {"schemaVersion": 2, "mediaType": INDEX, "manifests": [image.descriptor.to_dict() for image in images]}
-    )
-    return Blob(f"sha256:{sha256_bytes(data)}", len(data), data=data), INDEX
+    from hermetic.outputs.oci.image import image_index
+
+    return image_index(images), INDEX
 
 
 class _Push:
@@ -152,7 +152,8 @@ class _Push:
                 entry = _Item(layer.descriptor.digest, layer.descriptor.size, layer.blob, base, layer.descriptor)
                 items.setdefault(entry.digest, entry)
         largest_first = sorted(items.values(), key=lambda item: (-item.size, item.digest))
-        sweep_partials(self._store.root / FOLDER)
+        with suppress(OSError):  # a store that we may only read, or a full disk: pushing needs neither
+            sweep_partials(self._store.root / FOLDER)
         total = sum(item.size for item in largest_first)
         with task(self._reporter, "push", f"pushing {self._reference}", total, "bytes"):
             side_by_side(self._push_blob, largest_first, self._jobs, self._target.stop)
@@ -209,7 +210,8 @@ class _Push:
                 self._target, self._blob_of(item), what, lambda size: self._reporter.advance("push", size), location
             ).run()
             self._count("uploaded")
-        self._store.put_result(self._memo(item.digest), {"repository": self._reference.repository})
+        with suppress(MachineError):
+            self._store.put_result(self._memo(item.digest), {"repository": self._reference.repository})
 
     def _neighbours(self, item: _Item) -> list[str]:
         """Give the repositories of this registry that should have a blob: its base's, and where we sent it last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import ClassVar
 
 import pytest
 from registry_samples import CHUNK, Told, made, send, size_of
+from support.mounts import room
 from support.registries import Registry, skopeo
 from support.registry_proxy import (
     Proxy,
@@ -454,6 +456,34 @@ class TestFaults:
         with pytest.raises(HermeticError, match="418"):
             send(store, middle.host, picture)
         assert len(middle.asked_for("PUT", UPLOADS)) < 10
+
+
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a_store_that_takes_nothing(store: Store, real: Registry, middle: Proxy, tmp_path: Path, how: str) -> None:
+    """Pushing reads; what it would remember for the next time is not worth an error."""
+    picture = made(store, 350_000)
+    middle.fault("PATCH", UPLOADS, status(503), times=1, skip=1)
+    code = (
+        "import sys; from test_push import *; "
+        "store = Store.open(Path(sys.argv[1])); send(store, sys.argv[2], made(store, 350_000))"
+    )
+    with room() as here:
+        place = store.root
+        if how == "read-only":
+            here.read_only(place)
+        else:
+            place = tmp_path / "disk"
+            here.small(place, 4_000_000)
+            shutil.copytree(store.root, here.seen(place) / "store")
+            here.fill(place)
+            place /= "store"
+        paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        command = [*here.within(tmp_path), sys.executable, "-c", code, str(place), middle.host]
+        ran = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+        )
+    assert ran.returncode == 0, ran.stderr
+    assert real.inspect("team/app:1")["Digest"] == picture.manifest.digest
 
 
 def test_two_pushes_at_once(store: Store, real: Registry) -> None:
