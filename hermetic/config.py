@@ -103,7 +103,24 @@ def channel_url(config: Config, channel: str, subdir: str = "") -> str:
     """
     from hermetic.secrets import expand
 
-    address = expand(config.channels.get(channel, channel))
+    return _located(config, channel, expand(config.channels.get(channel, channel)), subdir)
+
+
+def public_channel_url(config: Config, channel: str, subdir: str = "") -> tuple[str, bool]:
+    """Give a channel's address as it may be written into a file, and whether credentials were left out of it.
+
+    ``${VAR}`` in the user part needs not be set. Raises UsageError for another one that is not.
+    """
+    from hermetic.secrets import expand, public_url
+
+    configured = config.channels.get(channel, channel)
+    clean = public_url(configured)
+    expanded = expand(clean)
+    address = public_url(expanded)  # a variable may hold a whole address
+    return _located(config, channel, address, subdir), clean != configured or address != expanded
+
+
+def _located(config: Config, channel: str, address: str, subdir: str) -> str:
     if "://" not in address:
         if channel in config.channels or _LOCAL.match(address):
             address = Path(_absolute(address, config.base or Path.cwd())).as_uri()

@@ -34,6 +34,7 @@ _known: set[str] = set()
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _URL = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s'\"<>`]*)")
 _TOKEN = re.compile(r"(/t/)(?!\$\{)[^/\s]+(?=/|\Z)")  # the token that conda channels carry in their path
+_ANY_TOKEN = re.compile(r"/t/[^/]+(?=/|\Z)")
 _WHOLE = re.compile(r"(?i)(bearer|basic|token)\s+\S")
 _TRAILING = ".,;:)]}"
 
@@ -102,6 +103,22 @@ def expand(url: str, environ: Mapping[str, str] | None = None) -> str:
         if text and (text in user or f"/t/{text}" in expanded):
             hide(text)
     return expanded
+
+
+def public_url(url: str) -> str:
+    """Give a URL as it may be written into a file for others: without user part, token and query string.
+
+    Those go whether they hold secrets or ``${VAR}``, which no other tool need know; ssh's user ``git`` is no secret.
+    """
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or scheme.lower() == "file":
+        return url
+    body, _, after = rest.partition("?")
+    fragment = f"#{after.partition('#')[2]}" if "#" in after else ""
+    authority, slash, path = body.partition("/")
+    user, _, host = authority.rpartition("@")
+    kept = "git@" if user == "git" else ""
+    return f"{scheme}://{kept}{host}{_ANY_TOKEN.sub('', slash + path)}{fragment}"
 
 
 def auth_variable(host: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hermetic.config import Config, channel_url, config_path, load_config
+from hermetic.config import Config, channel_url, config_path, load_config, public_channel_url
 from hermetic.errors import UsageError
 
 
@@ -183,6 +183,22 @@ class TestChannelUrl:
         monkeypatch.delenv("CHANNEL_TOKEN")
         with pytest.raises(UsageError, match="CHANNEL_TOKEN"):
             channel_url(config, "demo")
+
+    def test_for_a_file_credentials_are_left_out_and_their_variables_need_not_be_set(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("CHANNEL_USER", "CHANNEL_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        config = Config(channels={"demo": "https://${CHANNEL_USER}:${CHANNEL_TOKEN}@example.org/demo", "plain": "/c"})
+        assert public_channel_url(config, "demo", "noarch") == ("https://example.org/demo/noarch", True)
+        assert public_channel_url(config, "plain", "noarch") == ("file:///c/noarch", False)
+
+    def test_for_a_file_a_variable_may_hold_the_whole_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = Config(channels={"demo": "${MIRROR_ADDRESS}/demo"})
+        monkeypatch.setenv("MIRROR_ADDRESS", "https://me:abc@example.org")
+        assert public_channel_url(config, "demo") == ("https://example.org/demo", True)
+        monkeypatch.setenv("MIRROR_ADDRESS", "https://example.org")
+        assert public_channel_url(config, "demo") == ("https://example.org/demo", False)
 
     @pytest.mark.parametrize("name", ["conda-forge", "conda-forge/label/broken"])
     def test_a_bare_name_is_the_clients_own_default(self, name: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermetic.errors import CredentialsError, UsageError
-from hermetic.secrets import HIDDEN, access, advice, auth_variable, expand, redact
+from hermetic.secrets import HIDDEN, access, advice, auth_variable, expand, public_url, redact
 
 
 def basic(text: str) -> dict[str, str]:
@@ -183,3 +183,25 @@ class TestRedact:
         assert f"Q{password}" not in found
         assert "?" not in found
         assert "https://example.org/path" in found
+
+
+class TestPublicUrl:
+    @pytest.mark.parametrize(
+        ("url", "public"),
+        [
+            ("https://me:secret@example.org/x", "https://example.org/x"),
+            ("https://${WHO}:${TOKEN}@example.org:8080/x", "https://example.org:8080/x"),
+            ("https://${TOKEN}@example.org", "https://example.org"),
+            ("https://example.org/t/tk-abc/channel/noarch", "https://example.org/channel/noarch"),
+            ("https://example.org/t/${TOKEN}/channel", "https://example.org/channel"),
+            ("https://example.org/a.whl?sig=abc#sha256=00", "https://example.org/a.whl#sha256=00"),
+            ("https://a@b:secret@example.org/x@1", "https://example.org/x@1"),
+            ("git+ssh://git@example.org/x.git", "git+ssh://git@example.org/x.git"),
+            ("https://${HOST}/x", "https://${HOST}/x"),
+            ("file:///a/t/b/c", "file:///a/t/b/c"),
+            ("./a@b", "./a@b"),
+        ],
+    )
+    def test_nothing_of_credentials_is_left(self, url: str, public: str) -> None:
+        assert public_url(url) == public
+        assert public_url(public) == public

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hermetic.config import Config, channel_url
+from hermetic.config import Config, channel_url, public_channel_url
 from hermetic.digest import sha256_file
 from hermetic.errors import IntegrityError, UnsatisfiableError
 from hermetic.lock.conda_side import PYTHON
@@ -69,7 +69,7 @@ async def resolve_exact(job: Job, target: Target) -> tuple[tuple[CondaPackage, .
 def channel_name(config: Config, base: str) -> str:
     """Give the name of the channel at an address, or the address itself if it has none."""
     for name in config.channels:
-        if channel_url(config, name) == base.rstrip("/"):
+        if base.rstrip("/") in {channel_url(config, name), public_channel_url(config, name)[0]}:
             return name
     from rattler import Channel
 
@@ -80,7 +80,8 @@ def channel_name(config: Config, base: str) -> str:
 
 
 async def _look_up(job: Job, base: str, subdir: str, archives: list[_Archive]) -> list[CondaPackage]:
-    channel = ChannelAt(channel_name(job.config, base), base)
+    name = channel_name(job.config, base)
+    channel = ChannelAt(name, channel_url(job.config, name) if name in job.config.channels else base)
     listed = {p.file_name: p for p in await job.records.records(channel, subdir, [a.name for a in archives])}
     return [
         _checked(archive, listed[archive.file_name])
@@ -96,7 +97,7 @@ async def _from_archive(job: Job, archive: _Archive, channel: ChannelAt) -> Cond
             f"channel {channel.name} does not list {archive.subdir}/{archive.file_name}",
             remedy="name an archive that it has, and its digest",
         )
-    url = f"{archive.base}/{archive.subdir}/{archive.file_name}"
+    url = f"{channel.url}/{archive.subdir}/{archive.file_name}"
     path: Path = await asyncio.to_thread(job.fetch_archive, url, archive.sha256, archive.md5)
     from rattler import RepoDataRecord
 
