@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from hermetic.config import Config, public_channel_url
+from hermetic.config import Config, load_config, public_channel_url
 from hermetic.errors import Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
@@ -111,7 +111,7 @@ def import_lockfile(
     """
     project = _project(start)
     declared = project is not None and name in project.names
-    config = project.config(offline=offline) if project else Config(offline=offline)
+    config = project.config(offline=offline) if project else load_config(offline=offline)
     path = project.lock_path(name) if project and declared else Path(start or ".") / "lockfiles" / f"{name}.lock.json"
     if path.exists() and not force:
         raise UsageError(
