@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hermetic.sdk.conda_dependencies import CondaDependencies
     from hermetic.sdk.environment import Environment
     from hermetic.sdk.errors import HermeticWarning
-    from hermetic.sdk.functions import LocalBuild, build, declare, lock
+    from hermetic.sdk.functions import LocalBuild, LocalImage, build, declare, lock
     from hermetic.sdk.sections import ContainerRegistry, DockerPlatform, DockerSection, PythonSection
     from hermetic.spec.model import Spec
 
@@ -30,6 +30,7 @@ _HOMES = {
     "HermeticError": "hermetic.errors",
     "HermeticWarning": "hermetic.sdk.errors",
     "LocalBuild": "hermetic.sdk.functions",
+    "LocalImage": "hermetic.sdk.functions",
     "Lock": "hermetic.lock.model",
     "PythonSection": "hermetic.sdk.sections",
     "Spec": "hermetic.spec.model",
@@ -47,6 +48,7 @@ __all__ = [
     "HermeticError",
     "HermeticWarning",
     "LocalBuild",
+    "LocalImage",
     "Lock",
     "PythonSection",
     "Spec",
@@ -62,6 +64,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "lock":
         return import_module("hermetic.lock")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("hermetic")
     if name not in _HOMES:
         raise AttributeError(f"module 'hermetic' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
     value = getattr(import_module(_HOMES[name]), name)

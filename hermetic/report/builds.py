@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermetic.report.instant import stands_text
-from hermetic.report.text import counted
+from hermetic.report.text import counted, size
+
+if TYPE_CHECKING:
+    from hermetic.project.imaging import ImageBuild
 
 
 def build_text(done: Mapping[str, Any]) -> str:
@@ -15,3 +18,22 @@ def build_text(done: Mapping[str, Any]) -> str:
         return stands_text(done["name"], done["prefix"])
     packages = f"{counted(done['conda'], 'conda package')}, {counted(done['wheels'], 'wheel')}"
     return f"{done['name']}: built {done['prefix']} ({packages})"
+
+
+def image_build_text(built: ImageBuild) -> str:
+    """Tell what image was built, and what has become of it."""
+    lines = [f"{built.name}: {built.reference}", f"  {built.digest}"]
+    if not built.changed:
+        lines[0] = f"{built.name}: nothing to do, {built.reference} is up to date"
+    for image in built.images:
+        layers, base = len(image.layers), len(image.base.layers)
+        on = f" on {image.base.reference}" if image.base.reference else ""
+        total = size(sum(layer.descriptor.size for layer in image.layers))
+        lines.append(f"  {image.platform}: {counted(layers - base, 'layer')}{on}, {total} in all")
+    if built.layout:
+        lines.append(f"  written to {built.layout}")
+    if built.sent is not None:
+        lines.append(f"  pushed: {size(built.sent)} sent" if built.sent else "  pushed: the registry has it all")
+    if built.loaded:
+        lines.append(f"  loaded into the Docker Engine as {built.loaded}")
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hermetic.errors import UsageError
 from hermetic.platforms import Accelerator, check_system
@@ -28,7 +28,7 @@ from hermetic.spec.pep508 import normal_name
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
-    from hermetic.sdk.functions import LocalBuild
+    from hermetic.sdk.functions import LocalBuild, LocalImage
 
 RESERVED = ("Hermetic-", "AzureML", "Microsoft")
 """Beginnings of names that only curated environments have; refused where an environment is registered."""
@@ -295,6 +295,40 @@ class Environment(Strict):
             show_output=show_output,
         )
 
+    @overload
+    def build_local(
+        self,
+        workspace: object = ...,
+        platform: str | None = ...,
+        *,
+        useDocker: Literal[False],  # noqa: N803
+        pushImageToWorkspaceAcr: bool = ...,  # noqa: N803
+        prefix: str | os.PathLike[str] | None = ...,
+        registry: str | None = ...,
+        lock: str | os.PathLike[str] | None = ...,
+        locked: bool = ...,
+        link_scripts: str = ...,
+        offline: bool = ...,
+        show_output: bool = ...,
+    ) -> LocalBuild: ...
+
+    @overload
+    def build_local(
+        self,
+        workspace: object = ...,
+        platform: str | None = ...,
+        useDocker: Literal[True] = ...,  # noqa: N803
+        pushImageToWorkspaceAcr: bool = ...,  # noqa: N803
+        *,
+        prefix: str | os.PathLike[str] | None = ...,
+        registry: str | None = ...,
+        lock: str | os.PathLike[str] | None = ...,
+        locked: bool = ...,
+        link_scripts: str = ...,
+        offline: bool = ...,
+        show_output: bool = ...,
+    ) -> LocalImage: ...
+
     def build_local(
         self,
         workspace: object = None,
@@ -303,25 +337,43 @@ class Environment(Strict):
         pushImageToWorkspaceAcr: bool = False,  # noqa: N803
         *,
         prefix: str | os.PathLike[str] | None = None,
+        registry: str | None = None,
         lock: str | os.PathLike[str] | None = None,
         locked: bool = False,
         link_scripts: str = "refuse",
         offline: bool = False,
         show_output: bool = False,
-    ) -> LocalBuild:
+    ) -> LocalBuild | LocalImage:
         """Build the environment on this machine, and say where it is.
 
-        With ``useDocker=False`` a conda environment is built at ``prefix`` (default: ``.hermetic/envs/NAME``) from
-        the lock at ``lock`` (default: ``lockfiles/NAME.lock.json``), which is made first if it is missing or does
-        not fit; with ``locked`` that is an error. Images come with a later release. ``workspace`` is not used.
+        With ``useDocker`` an image is put together on the environment's base and loaded into the Docker Engine;
+        ``pushImageToWorkspaceAcr`` also pushes it, to ``registry`` (default: the one that hermetic is configured for).
+        Its name is ``hermetic/env_`` and a hash of all that determines it. With ``useDocker=False`` a conda
+        environment is built at ``prefix`` (default: ``.hermetic/envs/NAME``). Both are built from the lock at ``lock``
+        (default: ``lockfiles/NAME.lock.json``), which is made first if it is missing or does not fit; with ``locked``
+        that is an error. ``workspace`` is not used.
         """
-        from hermetic.sdk.functions import build_environment
+        from hermetic.sdk.functions import build_environment, build_environment_image
 
         del workspace
-        if useDocker or pushImageToWorkspaceAcr:
+        if not useDocker and (pushImageToWorkspaceAcr or registry):
             raise UsageError(
-                "build_local: images cannot be built yet; they come with a later release",
-                remedy="build_local(useDocker=False) builds the same packages as a conda environment on disk",
+                "build_local: only an image can be pushed, and useDocker=False builds none",
+                remedy="set useDocker=True, or leave pushImageToWorkspaceAcr and registry out",
+            )
+        if useDocker and prefix is not None:
+            raise UsageError("build_local: an image has no prefix", remedy="set useDocker=False to build on disk")
+        if useDocker:
+            return build_environment_image(
+                self,
+                platform=platform,
+                path=lock,
+                locked=locked,
+                push=pushImageToWorkspaceAcr,
+                registry=registry,
+                link_scripts=link_scripts,
+                offline=offline,
+                show_output=show_output,
             )
         return build_environment(
             self,

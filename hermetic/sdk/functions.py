@@ -62,6 +62,24 @@ class LocalBuild:
 
 
 @dataclass(frozen=True)
+class LocalImage:
+    """An image of an environment: ``reference`` is its name, ``image_id`` what the Docker Engine knows it by.
+
+    ``digest`` is that of its manifest, by which a registry knows it; ``pushed`` tells whether one has it.
+    ``changed`` is False where everything was there already.
+    """
+
+    reference: str
+    digest: str
+    image_id: str
+    changed: bool
+    pushed: bool
+    lock: Lock = field(repr=False)
+    lock_path: Path
+    warnings: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
 class _Workplace(Project):
     """The folder that a Python program works in, as the project that the other rooms know."""
 
@@ -199,6 +217,43 @@ def build_environment(
     target = Path(prefix).absolute() if prefix else Layout(Path.cwd()).prefix(_name(environment, "prefix"))
     job = _job(environment, lock_path, offline=offline, show=show_output)
     return _build(job, _fitting(job, locked=locked), target, link_scripts, None)
+
+
+def build_environment_image(
+    environment: Environment,
+    *,
+    platform: str | None,
+    path: AnyPath | None,
+    locked: bool,
+    push: bool,
+    registry: str | None,
+    link_scripts: str,
+    offline: bool,
+    show_output: bool,
+) -> LocalImage:
+    """Build an Environment's image and load it into the Docker Engine: see Environment.build_local."""
+    from hermetic.lock.file import read_lock
+    from hermetic.outputs.oci.options import ImageOptions
+    from hermetic.project.imaging import ImageOrder, build_declared_images
+
+    _refuse_foreign(platform)
+    settle_at_exit()
+    lock_path = _lock_path(environment, path, "lock")
+    job = _job(environment, lock_path, offline=offline, show=show_output)
+    order = ImageOrder(
+        reference=f"{registry.rstrip('/')}/" if registry else "",
+        push=push,
+        load=True,
+        options=ImageOptions(link_scripts=link_scripts),
+    )
+    built = build_declared_images(
+        job.workplace, job.declaration, order, locked=locked, offline=offline, reporter=job.output
+    )
+    job.output.pass_on()
+    return LocalImage(
+        built.reference, built.digest, built.loaded, built.changed, push, read_lock(lock_path), lock_path,
+        tuple(dict.fromkeys(job.output.warnings)),
+    )  # fmt: skip
 
 
 def _lock(

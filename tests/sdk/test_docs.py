@@ -44,6 +44,7 @@ def test_the_page_tells_of_every_public_name() -> None:
         hermetic.DockerPlatform,
         hermetic.ContainerRegistry,
         hermetic.LocalBuild,
+        hermetic.LocalImage,
     )
     members = {name for kind in classes for name in dir(kind) if not name.startswith("_")}
     assert sorted({*hermetic.__all__, *members} - named) == []

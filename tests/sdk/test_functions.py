@@ -202,10 +202,14 @@ class TestDeclare:
 
 
 class TestBuild:
-    def test_images_come_later_and_the_way_out_is_named(self, work: Path) -> None:
-        for arguments in ({}, {"useDocker": True}, {"useDocker": False, "pushImageToWorkspaceAcr": True}):
-            with pytest.raises(UsageError, match=r"build_local\(useDocker=False\)"):
-                environment("base").build_local(**arguments)  # type: ignore[arg-type]
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"useDocker": False, "pushImageToWorkspaceAcr": True}, {"useDocker": False, "registry": "r"}, {"prefix": "x"}],
+    )
+    def test_what_makes_no_sense_together(self, work: Path, arguments: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match="build_local: ") as caught:
+            environment("base").build_local(**arguments)
+        assert caught.value.remedy
 
     def test_what_is_user_managed_needs_no_build(self, work: Path) -> None:
         made = Environment.from_docker_image("example", "base:1")

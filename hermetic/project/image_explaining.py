@@ -1,0 +1,71 @@
+"""What an image's layers would be, and what a change costs against the image that was built last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermetic.events import SILENT, Reporter
+from hermetic.files import write_whole
+from hermetic.plan.layer_costs import LayerReport, Row, explain, image_rows, planned_rows
+
+if TYPE_CHECKING:
+    from hermetic.outputs.oci.model import Image
+    from hermetic.project.imaging import ImageOrder, Prepared
+    from hermetic.project.layout import Layout
+
+
+def explain_images(
+    start: str | None, name: str | None, order: ImageOrder, *, offline: bool = False, reporter: Reporter = SILENT
+) -> LayerReport:
+    """Tell what the layers of an environment's image are and cost, for the order's first platform; builds nothing.
+
+    A lock that is missing or stale is made first, and so are a base and a plan, as a build would.
+    """
+    from hermetic.outputs.oci.image import find_image
+    from hermetic.project.imaging import prepare_images
+    from hermetic.project.project import open_project
+    from hermetic.store import Store
+
+    project = open_project(start)
+    declaration = project.declaration(project.choose(name))
+    config = project.config(offline=offline)
+    store = Store.open(config.store)
+    item = prepare_images(
+        project, declaration, order, config=config, store=store, locked=False, offline=offline, reporter=reporter
+    )[0]
+    image = find_image(item.lock, item.plan.layers, item.base, store=store, options=order.options)
+    rows = rows_of(item, image) if image else planned_rows(item.lock, item.plan.layers, base=item.base.layers)
+    return explain(rows, _remembered(_memo(project.layout, declaration.name), item.lock.platform))
+
+
+def rows_of(item: Prepared, image: Image) -> tuple[Row, ...]:
+    """Give the layers of an image that is made."""
+    return image_rows(item.lock, item.plan.layers, image.layers, len(item.base.layers))
+
+
+def remember_images(layout: Layout, name: str, prepared: Sequence[Prepared], images: Sequence[Image]) -> None:
+    """Keep what the layers of an environment's images are, for the next time that somebody asks what a change costs."""
+    document = {
+        item.lock.platform: [asdict(row) for row in rows_of(item, image)]
+        for item, image in zip(prepared, images, strict=True)
+    }
+    write_whole(_memo(layout, name), json.dumps(document, sort_keys=True).encode())
+
+
+def _memo(layout: Layout, name: str) -> Path:
+    return layout.memo("image", name)
+
+
+def _remembered(path: Path, platform: str) -> tuple[Row, ...]:
+    try:
+        rows = json.loads(path.read_bytes())[platform]
+        return tuple(
+            Row(**{**row, "packages": {name: (version, digest) for name, (version, digest) in row["packages"].items()}})
+            for row in rows
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # only a hint: losing it costs an explanation
+        return ()
