@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import Place, UsageError
+from hermetic.errors import DriftError, Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.file import write_lock
 from hermetic.lock.image_diff import base_differences, base_text
@@ -130,6 +130,7 @@ def with_bases(
     *,
     base: str = "",
     update: bool = False,
+    locked: bool = False,
     store: Store,
     config: Config,
     offline: bool = False,
@@ -138,31 +139,44 @@ def with_bases(
     """Give a lock in which these platforms have a pinned base and planned layers; what fits is kept as it is.
 
     ``base`` takes the place of what is declared; ``update`` asks again what references lead to. Nothing is asked if
-    all is pinned. Raises UsageError for a platform that is not locked, and what ``pin_base`` raises.
+    all is pinned. Raises UsageError for a platform that is not locked, DriftError with ``locked`` for a base that is
+    not pinned as it is wanted, and what ``pin_base`` raises.
     """
     from hermetic.plan.layers import plan_layers
 
     wanted = {platform: _wanted(lock, declaration, platform, base) for platform in platforms}
     dockerfile = dockerfile_of(declaration)
-    pinned = {} if update else _kept(lock, wanted, dockerfile)
-    for reference in dict.fromkeys(wanted.values()):
-        names = [name for name, text in wanted.items() if text == reference and name not in pinned]
-        if names:
-            pinned |= pin_base(
-                reference,
-                names,
-                store=store,
-                config=config,
-                offline=offline,
-                reporter=reporter,
-                login=login_of(declaration),
-                dockerfile=dockerfile,
-            )
+    kept = {} if update else _kept(lock, wanted, dockerfile)
+    missing = {name: reference for name, reference in wanted.items() if name not in kept}
+    if missing and locked:
+        raise DriftError(
+            f"the lock of {declaration.name} does not pin {', '.join(dict.fromkeys(missing.values()))} "
+            f"for {', '.join(missing)}",
+            place=Place(str(declaration.lock_path)),
+            remedy="run 'hermetic base pin' and commit the lock",
+        )
+    pinned = dict(kept)
+    for reference in dict.fromkeys(missing.values()):
+        pinned |= pin_base(
+            reference,
+            [name for name, text in missing.items() if text == reference],
+            store=store,
+            config=config,
+            offline=offline,
+            reporter=reporter,
+            login=login_of(declaration),
+            dockerfile=dockerfile,
+        )
     changed = dict(lock.platforms)
     for name in platforms:
-        old = changed[name].image
-        layers = plan_layers(changed[name], old.layers if old else ())
-        changed[name] = replace(changed[name], image=ImagePlan(pinned[name], layers))
+        platform, image = changed[name], changed[name].image
+        layers = image.layers if image else ()
+        if name in missing or not layers:
+            opened = open_pinned(
+                pinned[name], name, declaration, store=store, config=config, offline=offline, reporter=reporter
+            )
+            layers = plan_layers(platform, layers, base_layers=len(opened.layers))
+        changed[name] = replace(platform, image=ImagePlan(pinned[name], layers))
     return replace(lock, platforms=changed)
 
 

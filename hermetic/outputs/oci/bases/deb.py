@@ -20,7 +20,7 @@ _MAGIC = b"!<arch>\n"
 _HEADER = 60
 _MOST_PARTS = 16
 _LONGEST_CONTROL = 1 << 20  # bytes
-_LIMITS = Limits(entries=100_000, unpacked=2 << 30)
+_LIMITS = Limits(entries=100_000, unpacked=2 << 30, free=64 << 20)
 
 
 @dataclass(frozen=True)
