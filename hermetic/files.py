@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from hermetic.errors import MachineError, Place
 
@@ -49,11 +50,32 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing_whole(path: Path, *, mode: int) -> Iterator[BinaryIO]:
+    """Give a file to write and read that takes the place of ``path`` when the block ends well, with another mode.
+
+    It is for what is too large to be held in memory. Raises OSError where the system refuses.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    temporary, handle = _begin(path)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(mode)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _begin(path: Path) -> tuple[Path, int]:
     """Make the file that is written in a file's place: beside it, and locked as long as its handle is open."""
     while True:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if _hold(handle) and os.fstat(handle).st_nlink:  # else another process took it for a leftover in between
             return temporary, handle
         os.close(handle)
