@@ -1,5 +1,6 @@
 """Run a command in an environment, which is built first if it has to be. The exit status is the command's.
 
+With --image it runs in a container of the environment's image, with the project's folder at its own path.
 Options stand before the command; everything after -- is the command's own.
 """
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   hermetic run -- python -c 'import numpy; print(numpy.__version__)'
-  hermetic run train --locked -- jupyter lab"""
+  hermetic run train --locked -- jupyter lab
+  hermetic run train --image -- python train.py"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="pass on nothing of the calling shell's variables but HOME, TERM and LANG",
     )
+    image = parser.add_argument_group("images")
+    image.add_argument("--image", action="store_true", help="run it in a container of the environment's image")
+    image.add_argument("--no-mount", action="store_true", help="do not put the project's folder into the container")
+    image.add_argument("--user", metavar="UID[:GID]", default="", help="whom it runs as (default: as the image says)")
+    image.add_argument("--network", metavar="NAME", default="", help="the container's network (default: the engine's)")
     parser.add_argument("command", nargs="*", metavar="-- CMD", help="the command and its arguments")
 
 
@@ -55,6 +62,23 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     if not arguments.command:
         command = arguments.name or "python"
         raise UsageError("no command to run", remedy=f"write it after --, as in: hermetic run -- {command}")
+    if arguments.image:
+        from hermetic.project.imaging import run_in_image
+
+        return run_in_image(
+            arguments.project,
+            arguments.name,
+            arguments.command,
+            mount=not arguments.no_mount,
+            user=arguments.user,
+            network=arguments.network,
+            locked=arguments.locked,
+            offline=arguments.offline,
+            reporter=ui.reporter,
+        )
+    for option in ("no_mount", "user", "network"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option.replace('_', '-')} is for images", remedy="run it in one with --image")
     from hermetic.project.running import run_command
 
     return run_command(

@@ -115,6 +115,41 @@ def build_images(
     return build_declared_images(project, declaration, order, locked=locked, offline=offline, reporter=reporter)
 
 
+def run_in_image(
+    start: str | None,
+    name: str | None,
+    command: Sequence[str],
+    *,
+    mount: bool = True,
+    user: str = "",
+    network: str = "",
+    locked: bool = False,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
+) -> int:
+    """Run a command in a container of an environment's image, built and loaded first; give its exit status.
+
+    ``mount`` puts the project's folder at its own path in the container. ``user`` and ``network``: see ``run_image``.
+    A CUDA environment gets the machine's GPUs.
+    """
+    from hermetic.project.image_running import run_image
+    from hermetic.project.project import open_project
+
+    project = open_project(start)
+    declaration = project.declaration(project.choose(name))
+    order = ImageOrder(load=True)
+    built = build_declared_images(project, declaration, order, locked=locked, offline=offline, reporter=reporter)
+    return run_image(
+        built.reference,
+        command,
+        folder=project.layout.root if mount else None,
+        user=user,
+        network=network,
+        gpus=declaration.spec.accelerator.kind == "cuda",
+        reporter=reporter,
+    )
+
+
 def build_declared_images(
     project: Project,
     declaration: Declaration,
