@@ -257,7 +257,7 @@ class Client:
         secure = "https" in {parts.scheme, urlsplit(proxy).scheme}
         with self._guard:
             if (proxy, secure) not in self._pools:
-                self._pools[proxy, secure] = _make_pool(proxy, self._connections, _tls_context() if secure else None)
+                self._pools[proxy, secure] = _make_pool(proxy, self._connections, tls_context() if secure else None)
             return self._pools[proxy, secure]
 
 
@@ -281,7 +281,8 @@ def _make_pool(proxy: str, connections: int, context: Any) -> urllib3.PoolManage
     return urllib3.ProxyManager(access.url, maxsize=connections, ssl_context=context, proxy_headers=sent)
 
 
-def _tls_context() -> Any:
+def tls_context() -> Any:
+    """Give what checks servers' certificates, as this machine has it. Raises MachineError for a file that is none."""
     import ssl
 
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_DIR"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hermetic.digest import sha256_bytes
@@ -23,15 +24,17 @@ from hermetic.outputs.oci.manifests import (
     read_document,
 )
 from hermetic.outputs.oci.model import INDEX, MANIFEST, BaseImage, Blob, Descriptor, Layer
+from hermetic.outputs.oci.presence import ACCEPT, image_exists
 from hermetic.outputs.oci.reference import Reference, parse_reference
-from hermetic.outputs.oci.registry import ACCEPT, LARGEST_MANIFEST, Registry
-from hermetic.store.fetch import Artifact, fetch
 
 if TYPE_CHECKING:
     from hermetic.config import Config
     from hermetic.lock.model import Base
     from hermetic.outputs.oci.credentials import Login
+    from hermetic.outputs.oci.registry import Registry
     from hermetic.store import Store
+
+__all__ = ["RegistryOrigin", "Resolved", "image_exists", "pull_base", "resolve"]
 
 _LARGEST_CONFIG = 16 << 20
 
@@ -56,23 +59,13 @@ class Resolved:
         return self.manifests[platform]
 
 
-def image_exists(reference: str, *, config: Config, login: Login | None = None) -> str | None:
-    """Give the digest that a reference leads to, or None if the registry says that it is not there (404).
-
-    Raises OfflineError, CredentialsError, NetworkError: an answer that is none tells nothing.
-    """
-    target = parse_reference(reference, config.registries)
-    if config.offline:
-        raise _offline(str(target))
-    found = Registry(target.registry, config, login=login).find_manifest(target)
-    return found.digest if found else None
-
-
 def resolve(reference: str, *, config: Config, offline: bool = False, login: Login | None = None) -> Resolved:
     """Ask what a reference leads to. Raises OfflineError, NetworkError, IntegrityError, and UsageError for no image."""
     target = parse_reference(reference, config.registries)
     if offline or config.offline:
         raise _offline(str(target))
+    from hermetic.outputs.oci.registry import Registry
+
     registry = Registry(target.registry, config, login=login)
     data = _manifest_bytes(registry, target)
     digest = f"sha256:{sha256_bytes(data)}"
@@ -105,13 +98,13 @@ def pull_base(
     if not base.manifest:
         raise UsageError(f"the base {base.reference} is not pinned for {platform}", remedy="run hermetic lock")
     target = named.with_digest(base.manifest)
-    registry = Registry(target.registry, config, login=login)
+    origin = RegistryOrigin(target, config, login, offline, reporter)
     what = str(target)
     data = _kept(store, base.manifest)
     if data is None:
         if offline:
             raise _offline(what)
-        data = _manifest_bytes(registry, target)
+        data = _manifest_bytes(origin.registry, target)
         store.put_bytes(data)
     found = read_document(data, what)
     if not isinstance(found, Manifest):
@@ -120,25 +113,32 @@ def pull_base(
     if config_data is None:
         if offline:
             raise _offline(what)
-        config_data = _blob_bytes(registry, target, found.config)
+        config_data = _blob_bytes(origin.registry, target, found.config)
     configuration = read_config(config_data, found, platform, what)
     store.put_bytes(config_data)
     layers = tuple(
         Layer(descriptor, diff_id, _blob(descriptor) if store.has_blob(descriptor.sha256) else None)
         for descriptor, diff_id in zip(found.layers, configuration["rootfs"]["diff_ids"], strict=True)
     )
-    origin = RegistryOrigin(registry, target, offline, reporter)
     return BaseImage(base.reference, base.manifest, configuration, layers, target.name, origin)
 
 
 @dataclass(frozen=True)
 class RegistryOrigin:
-    """The repository that has a base's layers."""
+    """The repository that has a base's layers; nothing is asked, nor loaded, before one is needed."""
 
-    registry: Registry = field(repr=False, compare=False)
     reference: Reference
+    config: Config = field(repr=False, compare=False)
+    login: Login | None = field(default=None, repr=False, compare=False)
     offline: bool = False
     reporter: Reporter = field(default=SILENT, repr=False, compare=False)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, with its connections."""
+        from hermetic.outputs.oci.registry import Registry
+
+        return Registry(self.reference.registry, self.config, login=self.login)
 
     def obtain(self, layer: Descriptor, store: Store) -> Blob:
         """Bring a layer into the store, checked, unless it is there; give it. Raises NetworkError, IntegrityError."""
@@ -146,6 +146,10 @@ class RegistryOrigin:
 
     def obtain_all(self, layers: Sequence[Descriptor], store: Store) -> tuple[Blob, ...]:
         """Bring several layers at once."""
+        from hermetic.store.fetch import Artifact, fetch
+
+        if all(store.has_blob(layer.sha256) for layer in layers):
+            return tuple(_blob(layer) for layer in layers)
         fetch(
             store,
             [
@@ -166,6 +170,8 @@ class RegistryOrigin:
 
 def _manifest_bytes(registry: Registry, reference: Reference) -> bytes:
     """Get a manifest, checked against its digest if the reference has one."""
+    from hermetic.outputs.oci.registry import LARGEST_MANIFEST
+
     url = registry.url(reference.repository, "manifests", reference.target)
     data, _ = registry.document(
         url, str(reference), accept=ACCEPT, scopes=(registry.scope(reference.repository),), most=LARGEST_MANIFEST

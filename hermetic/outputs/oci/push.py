@@ -6,22 +6,15 @@ stopped. Manifests go after all their blobs, an index after its manifests, and o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermetic.digest import key
-from hermetic.errors import IntegrityError, MachineError, NetworkError, OfflineError, UsageError
-from hermetic.events import SILENT, Reporter, task
-from hermetic.outputs.oci.model import INDEX, MANIFEST, BaseImage, Blob, Descriptor, Image
-from hermetic.outputs.oci.reference import Reference, parse_reference
-from hermetic.outputs.oci.registry import Registry
-from hermetic.outputs.oci.registry_uploads import CHUNK, Target, Upload
-from hermetic.store.partial import sweep_partials
-from hermetic.store.threads import side_by_side
-from hermetic.store.uploads import FOLDER
+from hermetic.errors import OfflineError, UsageError
+from hermetic.events import SILENT, Reporter
+from hermetic.outputs.oci.model import INDEX, MANIFEST, Blob, Image
+from hermetic.outputs.oci.presence import glance
+from hermetic.outputs.oci.reference import parse_reference
 
 if TYPE_CHECKING:
     from hermetic.config import Config
@@ -30,6 +23,8 @@ if TYPE_CHECKING:
 
 JOBS = 4
 """Blobs that are sent at once."""
+CHUNK = 32 << 20
+"""Bytes of one piece of a large blob: few enough to lose little, many enough that their number does not matter."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +41,6 @@ class PushResult:
     uploaded: int = 0
     mounted: int = 0
     present: int = 0
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One blob that the registry must have, and the base that it is of."""
-
-    digest: str
-    size: int
-    blob: Blob | None = None
-    base: BaseImage | None = None
-    descriptor: Descriptor | None = None
 
 
 def push(
@@ -88,12 +72,17 @@ def push(
         )
     first = [target.tag_or_latest] if target.tag_or_latest else []
     wanted = tuple(dict.fromkeys(target.with_tag(tag).tag for tag in (*first, *tags)))
-    registry = Registry(target.registry, config, login=login, kept="what was sent is kept: run the same command again")
-    work = _Push(registry, target, store, reporter, jobs=jobs, chunk=chunk)
-    missing = [tag for tag in wanted if work.digest_of(target.with_tag(tag)) != top.digest]
-    if wanted and not missing:
-        return work.result(top.digest, wanted)
-    if work.digest_of(target.with_digest(top.digest)) != top.digest:
+    seen = {tag: glance(target.with_tag(tag), config) for tag in wanted}
+    pinned = str(target.with_digest(top.digest))
+    if wanted and all(digest == top.digest for digest in seen.values()):
+        return PushResult(pinned, top.digest, wanted)
+    from hermetic.outputs.oci.pushing import Push  # what sends takes longer to load than the question
+
+    work = Push(target, store, config, reporter, login=login, jobs=jobs, chunk=chunk)
+    for tag in [tag for tag, digest in seen.items() if digest is None]:
+        seen[tag] = work.digest_of(target.with_tag(tag))
+    missing = [tag for tag in wanted if seen[tag] != top.digest]
+    if (missing or not wanted) and work.digest_of(target.with_digest(top.digest)) != top.digest:
         work.push_blobs(images)
         if len(images) > 1:
             for image in images:
@@ -104,7 +93,7 @@ def push(
         work.put_manifest(top, media_type, tag)
     for tag in missing:
         work.check_tag(target.with_tag(tag), top.digest)
-    return work.result(top.digest, wanted)
+    return PushResult(pinned, top.digest, wanted, **work.counts)
 
 
 def _top(images: Sequence[Image]) -> tuple[Blob, str]:
@@ -113,128 +102,3 @@ def _top(images: Sequence[Image]) -> tuple[Blob, str]:
     from hermetic.outputs.oci.image import image_index
 
     return image_index(images), INDEX
-
-
-class _Push:
-    """One push: its registry, and what it counted."""
-
-    def __init__(
-        self, registry: Registry, reference: Reference, store: Store, reporter: Reporter, *, jobs: int, chunk: int
-    ) -> None:
-        self._registry = registry
-        self._reference = reference
-        self._store = store
-        self._reporter = reporter
-        self._jobs = jobs
-        self._guard = threading.Lock()
-        self._counts = {"sent": 0, "uploaded": 0, "mounted": 0, "present": 0}
-        self._target = Target(
-            registry, reference.repository, store, threading.Event(), lambda size: self._count("sent", size), chunk
-        )
-
-    def result(self, digest: str, tags: tuple[str, ...]) -> PushResult:
-        """Give what was done."""
-        return PushResult(str(self._reference.with_digest(digest)), digest, tags, **self._counts)
-
-    def digest_of(self, reference: Reference) -> str:
-        """Give the digest that a reference leads to, or nothing."""
-        found = self._registry.find_manifest(reference, push=True)
-        return found.digest if found else ""
-
-    def push_blobs(self, images: Sequence[Image]) -> None:
-        """Bring all blobs of the images to the registry."""
-        items: dict[str, _Item] = {}
-        for image in images:
-            items[image.config.digest] = _Item(image.config.digest, image.config.size, image.config)
-            own = len(image.base.layers)
-            for number, layer in enumerate(image.layers):
-                base = image.base if number < own else None
-                entry = _Item(layer.descriptor.digest, layer.descriptor.size, layer.blob, base, layer.descriptor)
-                items.setdefault(entry.digest, entry)
-        largest_first = sorted(items.values(), key=lambda item: (-item.size, item.digest))
-        with suppress(OSError):  # a store that we may only read, or a full disk: pushing needs neither
-            sweep_partials(self._store.root / FOLDER)
-        total = sum(item.size for item in largest_first)
-        with task(self._reporter, "push", f"pushing {self._reference}", total, "bytes"):
-            side_by_side(self._push_blob, largest_first, self._jobs, self._target.stop)
-
-    def put_manifest(self, blob: Blob, media_type: str, name: str) -> None:
-        """Put a manifest or index under a tag or its digest."""
-        data = blob.data or b"".join(self._store.blob_path(part).read_bytes() for part in blob.parts)
-        url = self._registry.url(self._reference.repository, "manifests", name)
-        what = f"{self._reference.name}{'@' if ':' in name else ':'}{name}"
-        headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
-
-        def once() -> str:
-            self._count("sent", len(data))
-            with self._registry.ask(
-                "PUT", url, headers, scopes=self._target.scopes(), body=lambda: (data,)
-            ) as response:
-                if response.status not in {201, 202}:
-                    raise self._registry.unexpected(response, what)
-                return response.headers.get("Docker-Content-Digest", "")
-
-        kept = self._registry.persist(what, once)
-        if kept not in {"", blob.digest}:
-            raise IntegrityError(
-                f"{what}: the registry kept something else ({kept} instead of {blob.digest})",
-                remedy="something between here and the registry changes what is sent: tell the registry's keeper",
-            )
-
-    def check_tag(self, reference: Reference, digest: str) -> None:
-        """Read a tag back. Another may have moved it meanwhile, which is theirs to do; ours stands by its digest."""
-        found = self.digest_of(reference)
-        if found == digest:
-            return
-        if self.digest_of(reference.with_digest(digest)) != digest:
-            raise NetworkError(
-                f"{reference}: the registry did not keep what was pushed", remedy="push again, or ask its keeper"
-            )
-        self._reporter.warn(
-            f"{reference} leads to {found or 'nothing'} now: somebody else moved the tag meanwhile; "
-            f"what was pushed is {reference.with_digest(digest)}"
-        )
-
-    def _push_blob(self, item: _Item) -> None:
-        if self._target.has(item.digest, item.size):
-            self._count("present")
-            self._reporter.advance("push", item.size)
-            return
-        mounted, location = self._target.mount(item.digest, self._neighbours(item))
-        if mounted:
-            self._count("mounted")
-            self._reporter.advance("push", item.size)
-        else:
-            what = f"{self._reference.repository}@{item.digest[:19]}"
-            Upload(
-                self._target, self._blob_of(item), what, lambda size: self._reporter.advance("push", size), location
-            ).run()
-            self._count("uploaded")
-        with suppress(MachineError):
-            self._store.put_result(self._memo(item.digest), {"repository": self._reference.repository})
-
-    def _neighbours(self, item: _Item) -> list[str]:
-        """Give the repositories of this registry that should have a blob: its base's, and where we sent it last."""
-        last = self._store.get_result(self._memo(item.digest)) or {}
-        found = [last["repository"]] if isinstance(last.get("repository"), str) else []
-        registry, _, repository = (item.base.repository if item.base else "").partition("/")
-        if repository and registry == self._reference.registry:
-            found.append(repository)
-        return list(dict.fromkeys(found))
-
-    def _memo(self, digest: str) -> str:
-        address = self._registry.address
-        return key("pushed/1", {"registry": address.url, "prefix": address.prefix, "digest": digest})
-
-    def _blob_of(self, item: _Item) -> Blob:
-        if item.blob is not None:
-            return item.blob
-        if item.base is None or item.base.origin is None or item.descriptor is None:
-            raise IntegrityError(
-                f"nothing is known of where the layer {item.digest} is", remedy="build the image again, then push it"
-            )
-        return item.base.origin.obtain(item.descriptor, self._store)
-
-    def _count(self, name: str, amount: int = 1) -> None:
-        with self._guard:
-            self._counts[name] += amount

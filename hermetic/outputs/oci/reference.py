@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:
 _PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}\Z")
 _SHAPE = "write [REGISTRY/]REPOSITORY[:TAG][@sha256:DIGEST], as in registry.example.org/team/image:1"
 _LONGEST = 255
 """Characters of a repository's name that registries take."""
@@ -158,10 +158,7 @@ def registry_address(config: Config, registry: str) -> Address:
 def is_loopback(registry: str) -> bool:
     """Tell whether a registry is on this machine, so that plain http tells nobody anything."""
     host = urlsplit(f"//{registry}").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return host in {"localhost", "::1"} or host.endswith(".localhost") or bool(_LOOPBACK.match(host))
 
 
 def default_names() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from hermetic.digest import sha256_bytes
 from hermetic.errors import CredentialsError, IntegrityError, NetworkError
 from hermetic.outputs.oci import credentials as logins
 from hermetic.outputs.oci import registry_tokens as tokens
-from hermetic.outputs.oci.model import DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST
+from hermetic.outputs.oci.presence import ACCEPT
 from hermetic.outputs.oci.reference import registry_address
 from hermetic.store.http import Client, NotFoundError, Patience, Policy, Response, Transient, follow, origin
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ACCEPT = f"{INDEX}, {MANIFEST}, {DOCKER_INDEX}, {DOCKER_MANIFEST}"
-"""What manifests are asked for as. Without it registries convert to what nobody wants any more."""
 LARGEST_MANIFEST = 4 << 20
 """Bytes of a manifest that registries must take (distribution-spec, "Pushing Manifests"), and that we take."""
 _REDIRECTS = {301, 302, 303, 307, 308}

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from hermetic.outputs.oci.model import Blob
     from hermetic.store import Store
 
-CHUNK = 32 << 20
-"""Bytes of one PATCH: few enough to lose little, many enough that their number does not matter."""
 _LEAST = 1 << 20
 """Bytes of a PATCH that are not made fewer when a server says that they are too many (413)."""
 _PIECE = 1 << 20
@@ -55,7 +53,7 @@ class Target:
     stop: threading.Event
     sent: Callable[[int], object]
     """Is told every byte that goes over the line, also those that go again."""
-    chunk: int = CHUNK
+    chunk: int
 
     def scopes(self, *sources: str) -> tuple[str, ...]:
         """Give what a token must allow, to push here and to pull from sources of mounts."""

@@ -99,7 +99,7 @@ class TestExists:
         middle.fault("*", "/v2/", status(code, {"Retry-After": "0"}))
         with pytest.raises(CredentialsError if code in {401, 403} else NetworkError, match=str(code)):
             image_exists(f"{middle.host}/{NAME}", config=Config())
-        assert len(middle.asked) == (3 if code in {429, 500} else 1)
+        assert len(middle.asked) == (4 if code in {429, 500} else 2)  # a glance, and the tries of the patient client
 
     def test_offline(self) -> None:
         with pytest.raises(OfflineError):
