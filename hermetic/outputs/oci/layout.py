@@ -28,6 +28,7 @@ from hermetic.errors import HermeticError, IntegrityError, MachineError, UsageEr
 from hermetic.events import SILENT, Reporter, task
 from hermetic.outputs.oci.model import CONFIG, DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST, Blob, Descriptor, Image
 from hermetic.outputs.oci.reading import MAX_JSON, FoundImage, found_image, layer_blob, parse_json
+from hermetic.outputs.oci.reference import parse_reference
 from hermetic.outputs.prefix.swap import remove_leftovers, replace_folder, staging_for
 from hermetic.realize.faults import machine_fault
 from hermetic.store.intake import clone
@@ -42,6 +43,7 @@ MTIME = 1
 
 _MARK = {"hermetic.layout": "1"}  # in index.json: tells our layouts, which we may replace, from others
 _NAME = "org.opencontainers.image.ref.name"
+_WHOLE_NAME = "io.containerd.image.name"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _DEPTH = 3
@@ -75,8 +77,8 @@ def write_layout(
 ) -> Layout:
     """Write images, one for each platform, as a layout; one of ours that is there is brought to this state.
 
-    It appears in one step, and what an older one has already is not written again. ``name`` is the reference that
-    tools know it by within the folder. Raises UsageError for a folder with something else in it, IntegrityError,
+    It appears in one step, and what an older one has already is not written again. ``name`` is what tools know it by
+    within the folder: a word, or a whole reference, of which that is the tag. Raises UsageError for a folder with something else in it, IntegrityError,
     NetworkError (a layer of the base could not be had), MachineError.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  links are not followed
@@ -85,7 +87,7 @@ def write_layout(
         {
             "schemaVersion": 2,
             "mediaType": INDEX,
-            "manifests": [{**top.to_dict(), "annotations": {_NAME: name}} if name else top.to_dict()],
+            "manifests": [{**top.to_dict(), "annotations": _names(name)} if name else top.to_dict()],
             "annotations": _MARK,
         }
     )
@@ -126,6 +128,13 @@ def _contents(images: Sequence[Image]) -> tuple[Descriptor, list[Blob]]:
 
     index = image_index(images)
     return Descriptor(INDEX, index.digest, index.size), [*blobs, index]
+
+
+def _names(name: str) -> dict[str, str]:
+    if "/" not in name and ":" not in name:
+        return {_NAME: name}
+    reference = parse_reference(name)
+    return {_NAME: reference.tag_or_latest or "latest", _WHOLE_NAME: name}
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -327,7 +336,7 @@ def _manifests(folder: Path, index: Mapping[str, Any], name: str, depth: int) ->
     """Give the image manifests that an index leads to, checked; other artefacts are passed over."""
     for value in index["manifests"]:
         descriptor = Descriptor.from_dict(value)
-        if name and not depth and descriptor.annotations.get(_NAME) != name:
+        if name and not depth and name not in {descriptor.annotations.get(key) for key in (_NAME, _WHOLE_NAME)}:
             continue
         if descriptor.media_type not in {INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST}:
             continue

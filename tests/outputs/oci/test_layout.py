@@ -234,6 +234,15 @@ def test_skopeo_and_umoci_take_it(tmp_path: Path, store: Store) -> None:
     assert check_layout(tmp_path / "out")
 
 
+def test_a_whole_reference_is_known_by_its_tag(tmp_path: Path, store: Store) -> None:
+    require(shutil.which("skopeo"), "skopeo is not installed")
+    write_layout([small(store)], tmp_path / "out", store=store, name="registry.example.org:5000/team/demo:1.2")
+    run("skopeo", "inspect", f"oci:{tmp_path / 'out'}:1.2")
+    assert read_layout(tmp_path / "out", "1.2") == read_layout(
+        tmp_path / "out", "registry.example.org:5000/team/demo:1.2"
+    )
+
+
 def test_what_skopeo_writes_can_be_read(tmp_path: Path, store: Store) -> None:
     require(shutil.which("skopeo"), "skopeo is not installed")
     made = small(store)
