@@ -112,10 +112,9 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
 
     from hermetic.errors import UsageError
     from hermetic.outputs.oci.options import ImageOptions
-    from hermetic.project.image_explaining import explain_images
-    from hermetic.project.imaging import ImageOrder, build_images
+    from hermetic.project.image_noop import image_built_already
+    from hermetic.project.image_order import ImageOrder
     from hermetic.report.builds import image_build_text
-    from hermetic.report.layers import layers_text
 
     if arguments.prefix:
         raise UsageError("--prefix and an image exclude each other", remedy="build them one after the other")
@@ -138,18 +137,28 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
         jobs=arguments.jobs,
     )
     if arguments.explain:
+        from hermetic.project.image_explaining import explain_images
+        from hermetic.report.layers import layers_text
+
         explained = explain_images(
             arguments.project, arguments.name, order, offline=arguments.offline, reporter=ui.reporter
         )
         ui.result(layers_text(explained, colour=ui.colour), explained.to_dict())
         return 0
-    done = build_images(
-        arguments.project,
-        arguments.name,
-        order,
-        locked=arguments.locked,
-        offline=arguments.offline,
-        reporter=ui.reporter,
-    )
-    ui.result(image_build_text(done), done.to_dict())
+    done = None
+    if not arguments.force:
+        done = image_built_already(arguments.project, arguments.name, order.question(), offline=arguments.offline)
+    if done is None:
+        from hermetic.project.imaging import build_images
+
+        built = build_images(
+            arguments.project,
+            arguments.name,
+            order,
+            locked=arguments.locked,
+            offline=arguments.offline,
+            reporter=ui.reporter,
+        )
+        done = built.to_dict()
+    ui.result(image_build_text(done), done)
     return 0

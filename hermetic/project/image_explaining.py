@@ -14,7 +14,8 @@ from hermetic.plan.layer_costs import LayerReport, Row, explain, image_rows, pla
 
 if TYPE_CHECKING:
     from hermetic.outputs.oci.model import Image
-    from hermetic.project.imaging import ImageOrder, Prepared
+    from hermetic.project.image_order import ImageOrder
+    from hermetic.project.imaging import Prepared
     from hermetic.project.layout import Layout
 
 

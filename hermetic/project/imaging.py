@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermetic.digest import key
 from hermetic.errors import UsageError
 from hermetic.events import SILENT, Reporter
-from hermetic.outputs.oci.options import ImageOptions
 from hermetic.platforms import current_platform
+from hermetic.project.image_order import ImageOrder
 
 if TYPE_CHECKING:
     from hermetic.config import Config
@@ -22,25 +21,6 @@ if TYPE_CHECKING:
 
 REPOSITORY = "hermetic/env_"
 """Begins the name of an image that nobody named; a hash of its configuration follows, as Azure ML's names have it."""
-
-
-@dataclass(frozen=True)
-class ImageOrder:
-    """What image is wanted, and where.
-
-    ``reference`` is its name; one that ends in ``/`` is only a registry, and an empty one nothing: the rest is
-    ``hermetic/env_`` and a hash of all that determines the image. ``layout`` is a folder to write an OCI layout to.
-    ``platforms`` are conda's (none: this machine's); ``base`` takes the place of the base that the lock has.
-    """
-
-    reference: str = ""
-    platforms: tuple[str, ...] = ()
-    push: bool = False
-    load: bool = False
-    layout: Path | None = None
-    base: str = ""
-    options: ImageOptions = field(default_factory=ImageOptions)
-    jobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +55,7 @@ class ImageBuild:
                     "digest": image.manifest.digest,
                     "image_id": image.config.digest,
                     "base": image.base.reference,
+                    "base_layers": len(image.base.layers),
                     "layers": [
                         {"name": layer.name, "digest": layer.descriptor.digest, "size": layer.descriptor.size}
                         for layer in image.layers
@@ -108,11 +89,18 @@ def build_images(
 
     The lock is made or mended first, and gets a base and layers if it has none (``locked``: DriftError instead).
     """
+    from hermetic.project.basing import dockerfile_of
+    from hermetic.project.image_noop import question, remember_image
     from hermetic.project.project import open_project
 
     project = open_project(start)
     declaration = project.declaration(project.choose(name))
-    return build_declared_images(project, declaration, order, locked=locked, offline=offline, reporter=reporter)
+    built = build_declared_images(project, declaration, order, locked=locked, offline=offline, reporter=reporter)
+    if built.images and dockerfile_of(declaration) is None:  # what a Dockerfile copies may have changed
+        files = [*project.layout.chooses, *declaration.files, declaration.lock_path]
+        config = project.config(offline=offline)
+        remember_image(project.layout, question(name, order.question(), config), files, built.to_dict())
+    return built
 
 
 def run_in_image(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hermetic.report.instant import stands_text
 from hermetic.report.text import counted, size
-
-if TYPE_CHECKING:
-    from hermetic.project.imaging import ImageBuild
 
 
 def build_text(done: Mapping[str, Any]) -> str:
@@ -20,20 +17,20 @@ def build_text(done: Mapping[str, Any]) -> str:
     return f"{done['name']}: built {done['prefix']} ({packages})"
 
 
-def image_build_text(built: ImageBuild) -> str:
+def image_build_text(built: Mapping[str, Any]) -> str:
     """Tell what image was built, and what has become of it."""
-    lines = [f"{built.name}: {built.reference}", f"  {built.digest}"]
-    if not built.changed:
-        lines[0] = f"{built.name}: nothing to do, {built.reference} is up to date"
-    for image in built.images:
-        layers, base = len(image.layers), len(image.base.layers)
-        on = f" on {image.base.reference}" if image.base.reference else ""
-        total = size(sum(layer.descriptor.size for layer in image.layers))
-        lines.append(f"  {image.platform}: {counted(layers - base, 'layer')}{on}, {total} in all")
-    if built.layout:
-        lines.append(f"  written to {built.layout}")
-    if built.sent is not None:
-        lines.append(f"  pushed: {size(built.sent)} sent" if built.sent else "  pushed: the registry has it all")
-    if built.loaded:
-        lines.append(f"  loaded into the Docker Engine as {built.loaded}")
+    lines = [f"{built['name']}: {built['reference']}", f"  {built['digest']}"]
+    if not built["changed"]:
+        lines[0] = f"{built['name']}: nothing to do, {built['reference']} is up to date"
+    for platform, image in built["platforms"].items():
+        ours = len(image["layers"]) - image["base_layers"]
+        on = f" on {image['base']}" if image["base"] else ""
+        total = size(sum(layer["size"] for layer in image["layers"]))
+        lines.append(f"  {platform}: {counted(ours, 'layer')}{on}, {total} in all")
+    if built["layout"]:
+        lines.append(f"  written to {built['layout']}")
+    if built["sent"] is not None:
+        lines.append(f"  pushed: {size(built['sent'])} sent" if built["sent"] else "  pushed: the registry has it all")
+    if built["loaded"]:
+        lines.append(f"  in the Docker Engine: {built['loaded']}")
     return "\n".join(lines)

@@ -234,7 +234,8 @@ def build_environment_image(
     """Build an Environment's image and load it into the Docker Engine: see Environment.build_local."""
     from hermetic.lock.file import read_lock
     from hermetic.outputs.oci.options import ImageOptions
-    from hermetic.project.imaging import ImageOrder, build_declared_images
+    from hermetic.project.image_order import ImageOrder
+    from hermetic.project.imaging import build_declared_images
 
     _refuse_foreign(platform)
     settle_at_exit()
