@@ -57,6 +57,30 @@ def check(spec: Spec, lock: Lock, *, platforms: Sequence[str] = (), deep: bool =
     return tuple(findings)
 
 
+def check_bases(spec: Spec, lock: Lock, *, dockerfile: str = "") -> tuple[Finding, ...]:
+    """Give the declared bases that a lock does not pin; ``dockerfile`` is the digest of what one is built from.
+
+    They are no reason to lock again: packages fit, and only an image asks for a base.
+    """
+    declared = "dockerfile" if spec.base_dockerfile else spec.base
+    findings = []
+    for name, platform in sorted(lock.platforms.items() if declared else ()):
+        if not name.startswith("linux-"):
+            continue  # there are no images for others
+        base = platform.image.base if platform.image else None
+        old = base.reference if base else ""
+        if base is None:
+            code, message = "base-unpinned", f"the base {declared} is not pinned"
+        elif old != declared:
+            code, message = "base-changed", f"the base {declared} is declared, and {old} is pinned"
+        elif base.dockerfile != dockerfile and declared == "dockerfile":
+            code, message = "base-changed", "what the base is built from has changed since it was pinned"
+        else:
+            continue
+        findings.append(Finding(code, message, name, old, declared, remedy="pin it with 'hermetic base pin'"))
+    return tuple(findings)
+
+
 _LISTS = {"conda": "conda requirement", "pip": "pip requirement", "constraints": "pip constraint"}
 _WORDS = {
     "channels": "channels",

@@ -11,6 +11,7 @@ from hermetic.project.memo import hide_state, read_memo, write_memo
 
 if TYPE_CHECKING:
     from hermetic.lock.check import Finding
+    from hermetic.project.project import Declaration
 
 
 class LockCheck(NamedTuple):  # no dataclass: importing that would double what a no-op imports
@@ -37,12 +38,16 @@ def check_locks(start: str | None, names: Sequence[str] = (), platforms: Sequenc
 
     project = open_project(start)
     chosen = [project.choose(name) for name in names] or list(project.names)
-    checks, files = [], [*layout.chooses]
+    checks, files, forgettable = [], [*layout.chooses], False
     for name in chosen:
         declaration = project.declaration(name, platforms=platforms)
         files += [*declaration.files, declaration.lock_path]
-        checks.append(LockCheck(name, str(declaration.lock_path), findings_of(declaration.spec, declaration.lock_path)))
-    if not any(check.findings for check in checks):
+        findings = findings_of(declaration.spec, declaration.lock_path)
+        if not findings and (declaration.spec.base or declaration.spec.base_dockerfile):
+            findings = _bases(declaration)
+        forgettable = forgettable or declaration.base_context is not None  # whose files nobody watches
+        checks.append(LockCheck(name, str(declaration.lock_path), findings))
+    if not forgettable and not any(check.findings for check in checks):
         told = [[check.name, check.path] for check in checks]
         plain = not names and not platforms
         instant = [text for pair in told for text in pair] if plain else []
@@ -59,3 +64,13 @@ def findings_of(spec: Any, lock_path: Path) -> tuple[Finding, ...]:
     if not lock_path.exists():
         return (Finding("missing", "there is no lock yet", remedy="make it with 'hermetic lock'"),)
     return tuple(check(spec, read_lock(lock_path)))
+
+
+def _bases(declaration: Declaration) -> tuple[Finding, ...]:
+    from hermetic.lock.check import check_bases
+    from hermetic.lock.file import read_lock
+    from hermetic.project.basing import dockerfile_of
+
+    dockerfile = dockerfile_of(declaration)
+    digest = dockerfile.digest() if dockerfile else ""
+    return check_bases(declaration.spec, read_lock(declaration.lock_path), dockerfile=digest)

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lock_samples import LOCK, SPEC, changed, conda, wheel
+from lock_samples import IMAGE, LOCK, REGISTRY_BASE, SPEC, changed, conda, wheel, with_image
 
 from hermetic.errors import Place
-from hermetic.lock.check import Finding, check
+from hermetic.lock.check import Finding, check, check_bases
 from hermetic.lock.file import write_lock
 from hermetic.lock.markers import holds, marker_environment, platform_marker
-from hermetic.lock.model import Lock
+from hermetic.lock.model import Base, ImagePlan, Lock
 from hermetic.platforms import PLATFORMS, Accelerator
 from hermetic.spec.model import CondaRequirement, PipOptions, PipRequirement, Spec
 
@@ -139,6 +139,31 @@ def test_what_means_the_same_is_no_drift() -> None:
     shuffled = replace(SPEC, conda=SPEC.conda[::-1], pip=SPEC.pip[::-1], variables=SPEC.variables[::-1])
     placed = replace(shuffled, conda=tuple(replace(r, place=Place("x", 1)) for r in shuffled.conda))
     assert check(placed, LOCK) == ()
+
+
+def test_a_declared_base_is_pinned_on_every_platform_that_has_images() -> None:
+    declared = replace(SPEC, base="team/base:1")
+    (bare,) = check_bases(declared, LOCK)  # linux-64 and osx-arm64 are locked; the latter has no images
+    assert (bare.code, bare.platform, bare.new) == ("base-unpinned", "linux-64", "team/base:1")
+    assert "hermetic base pin" in bare.remedy
+    (other,) = check_bases(declared, with_image(LOCK))
+    assert (other.code, other.old, other.new) == ("base-changed", "embedded", "team/base:1")
+    assert not check_bases(declared, with_image(LOCK, ImagePlan(REGISTRY_BASE)))
+    assert not check_bases(SPEC, LOCK)
+    assert not check_bases(SPEC, with_image(LOCK, IMAGE))  # nothing is declared, so whatever is pinned is right
+
+
+def test_a_changed_dockerfile_is_told() -> None:
+    declared = replace(SPEC, base_dockerfile="FROM debian:12-slim\n")
+    lock = with_image(LOCK, ImagePlan(Base("dockerfile", manifest="sha256:" + "a" * 64, dockerfile="b" * 64)))
+    assert not check_bases(declared, lock, dockerfile="b" * 64)
+    (finding,) = check_bases(declared, lock, dockerfile="c" * 64)
+    assert finding.code == "base-changed"
+
+
+def test_an_unpinned_base_is_no_reason_to_lock_again() -> None:
+    declared = replace(SPEC, base="team/base:1")
+    assert not check(declared, replace(LOCK, spec=declared.to_dict()))
 
 
 def test_asked_platforms_come_before_declared_ones() -> None:

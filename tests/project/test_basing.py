@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from registry_samples import made, send
+from support.registries import Registry, registry
 
+from hermetic.config import Config
+from hermetic.errors import DriftError, OfflineError, UsageError
 from hermetic.lock.file import read_lock, write_lock
 from hermetic.lock.model import Base, ImagePlan
 from hermetic.plan.layers import plan_layers
 from hermetic.platforms import current_platform
+from hermetic.project.basing import open_pinned, pin_environment, with_bases
+from hermetic.project.checking import check_locks
 from hermetic.project.editing import add_requirements, init_project
 from hermetic.project.locking import LockOutcome, lock_environments
+from hermetic.project.project import open_project
+from hermetic.report.bases import outcome_text
+from hermetic.store import Store
 
 HERE = current_platform()
 BASE = Base("team/base:1", index="sha256:" + "c" * 64, manifest="sha256:" + "d" * 64)
@@ -63,3 +76,148 @@ def test_a_platform_without_an_image_gets_none(project: str) -> None:
     lock_environments(project)
     (again,) = lock_environments(project, update=["*"])
     assert '"image"' not in again.path.read_text()
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "1")
+    with registry(tmp_path) as found:
+        yield found
+
+
+def declare(project: str, *lines: str) -> None:
+    manifest = Path(project) / "hermetic.toml"
+    manifest.write_text(manifest.read_text() + "".join(f"{line}\n" for line in lines))
+
+
+def hermetic(project: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from hermetic.cli import main; main()", *arguments, "-C", project]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_declared_base_is_pinned_and_updated_with_its_moves_shown(
+    project: str, images: Registry, tmp_path: Path
+) -> None:
+    other = Store.open(tmp_path / "other")
+    old, new = made(other, 100), made(other, 100, seed=2)
+    reference = f"{images.host}/team/base:1"
+    send(other, images.host, old, name="team/base:1")
+    declare(project, f'base = "{reference}"')
+    (before,) = lock_environments(project)
+    assert [finding.code for finding in check_locks(project)[0].findings] == ["base-unpinned"]
+    first = pin_environment(project, None)
+    assert first.changed
+    assert first.bases[0].after == Base(reference, old.manifest.digest, old.manifest.digest)
+    assert not check_locks(project)[0].findings
+    lock = read_lock(before.path).platforms[HERE]
+    assert lock.image
+    assert {p for layer in lock.image.layers for p in layer.packages} == {p.name for p in lock.conda}
+    send(other, images.host, new, name="team/base:1")
+    assert not pin_environment(project, None).changed  # pinned is pinned
+    moved = pin_environment(project, None, update=True)
+    assert moved.bases[0].differences == (
+        ("base", f"{reference} {old.manifest.digest}", f"{reference} {new.manifest.digest}"),
+    )
+    short = [digest[:19] for digest in (old.manifest.digest, new.manifest.digest)]
+    text = outcome_text(moved)
+    assert f"{reference} {short[0]} -> {reference} {short[1]}" in text
+    after = read_lock(before.path).platforms[HERE].image
+    assert after
+    assert after.layers == lock.image.layers
+    assert not pin_environment(project, None, update=True).changed
+
+
+def test_an_undeclared_base_is_what_was_asked_for_and_stays(project: str) -> None:
+    lock_environments(project)
+    outcome = pin_environment(project, None, base="scratch", offline=True)
+    assert outcome.bases[0].after == Base("scratch")
+    assert not pin_environment(project, None, offline=True).changed
+    assert not check_locks(project)[0].findings
+
+
+def test_a_declared_base_is_changed_where_it_is_declared(project: str) -> None:
+    declare(project, 'base = "scratch"')
+    with pytest.raises(UsageError, match="declares scratch as its base") as caught:
+        pin_environment(project, None, base="embedded")
+    assert caught.value.place
+    lock_environments(project)
+    pin_environment(project, None, offline=True)
+    manifest = Path(project) / "hermetic.toml"
+    manifest.write_text(manifest.read_text().replace('"scratch"', '"debian:12-slim"'))
+    lock_environments(project)  # keeps what is pinned: only an image asks for another base
+    (found,) = check_locks(project)[0].findings
+    assert (found.code, found.old, found.new) == ("base-changed", "scratch", "debian:12-slim")
+    with pytest.raises(OfflineError):
+        pin_environment(project, None, offline=True)
+
+
+def test_locked_asks_nobody(project: str) -> None:
+    declare(project, 'base = "team/base:1"')
+    (outcome,) = lock_environments(project)
+    opened = open_project(project)
+    declaration, store = opened.declaration("default"), Store.open()
+    with pytest.raises(DriftError, match="does not pin team/base:1") as caught:
+        with_bases(outcome.lock, declaration, [HERE], locked=True, store=store, config=Config())
+    assert "hermetic base pin" in str(caught.value.remedy)
+    pinned = imaged(replace(outcome, lock=outcome.lock))
+    lock = read_lock(outcome.path)
+    assert with_bases(lock, declaration, [HERE], locked=True, store=store, config=Config(offline=True)) == lock
+    assert pinned.base == BASE
+
+
+def test_platforms_without_images(project: str) -> None:
+    lock_environments(project, platforms=["osx-arm64"])
+    with pytest.raises(UsageError, match="no images for osx-arm64"):
+        pin_environment(project, None, base="scratch", platforms=["osx-arm64"])
+    with pytest.raises(UsageError, match="not for linux-aarch64"):
+        pin_environment(project, None, base="scratch", platforms=["linux-aarch64"])
+
+
+def test_a_private_registry_is_opened_by_what_the_manifest_names(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BASE_PASSWORD", "hunter2")
+    from hermetic.outputs.oci.credentials import Login
+
+    with registry(tmp_path, user="me", password="hunter2") as private:
+        other = Store.open(tmp_path / "other")
+        image = made(other, 100)
+        send(other, private.host, image, name="team/base:1", login=Login("me", "hunter2"))
+        declare(
+            project,
+            'base = "team/base:1"',
+            f'base-registry = {{ address = "{private.host}", username = "me", password = "${{BASE_PASSWORD}}" }}',
+        )
+        lock_environments(project)
+        outcome = pin_environment(project, None)
+        assert outcome.bases[0].after.reference == f"{private.host}/team/base:1"
+        assert "hunter2" not in outcome.path.read_text()
+        assert "BASE_PASSWORD" not in outcome.path.read_text()
+        declaration = open_project(project).declaration("default")
+        opened = open_pinned(
+            outcome.bases[0].after, HERE, declaration, store=Store.open(tmp_path / "fresh"), config=Config()
+        )
+        assert opened.digest == image.manifest.digest
+
+
+def test_the_command_line(project: str, images: Registry, tmp_path: Path) -> None:
+    other = Store.open(tmp_path / "other")
+    send(other, images.host, made(other, 100), name="team/base:1")
+    lock_environments(project)
+    pinned = hermetic(project, "base", "pin", "--base", f"{images.host}/team/base:1", "--json")
+    assert pinned.returncode == 0, pinned.stderr
+    value = json.loads(pinned.stdout)
+    assert value["changed"] is True
+    assert value["platforms"][HERE]["base"]["manifest"].startswith("sha256:")
+    again = hermetic(project, "base", "update")
+    assert again.returncode == 0
+    assert "nothing moved" in again.stdout
+    listing = hermetic(project, "base", "list")
+    assert "nvidia/cuda:12.4.1-base-ubuntu22.04" in listing.stdout
+    assert "'microsoft' is not known here" in listing.stdout
+    bases = json.loads(hermetic(project, "base", "list", "--json").stdout)["bases"]
+    assert [b["usable"] for b in bases if b["name"] in {"embedded", "azureml-ubuntu22.04"}] == [False, True]
+    gone = hermetic(project, "base", "pin", "--base", f"{images.host}/team/gone:1")
+    assert gone.returncode == 4
+    assert "Traceback" not in gone.stderr
