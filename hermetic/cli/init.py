@@ -19,7 +19,14 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", nargs="?", default="default", help="the environment's name (default: %(default)s)")
-    parser.add_argument("--from", dest="spec_files", metavar="FILE", action="append", default=[], help="a spec file")
+    parser.add_argument(
+        "--from",
+        dest="spec_files",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a spec file or folder (default: those that are there)",
+    )
     parser.add_argument(
         "--channel",
         metavar="[NAME=]ADDRESS",
@@ -58,6 +65,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         platforms=arguments.platforms,
         accelerator=arguments.accelerator,
         system=arguments.system,
+        reporter=ui.reporter,
     )
     ui.result(
         f"wrote {path}\n  next: hermetic add PACKAGE..., or hermetic lock",

@@ -17,7 +17,7 @@ from hermetic.errors import Place, SpecError, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.platforms import Accelerator, check_platform, check_system
-from hermetic.project.layout import MANIFEST, SPEC_FILES
+from hermetic.project.layout import MANIFEST
 
 if TYPE_CHECKING:
     from hermetic.project.locking import LockOutcome
@@ -35,16 +35,19 @@ def init_project(
     system: Sequence[str] = (),
     conda: Sequence[str] = (),
     pip: Sequence[str] = (),
+    reporter: Reporter = SILENT,
 ) -> Path:
     """Declare an environment in a folder's ``hermetic.toml``, which is made if it is not there; give its path.
 
     ``channels`` are names, addresses, or ``NAME=ADDRESS``; relative paths are the caller's. Without
     ``spec_files`` and requirements, those that lie in the folder of a new project are taken. Raises UsageError if the
-    environment is declared already, and SpecError for a manifest that cannot be understood.
+    environment is declared already, for files and folders that are not there and for a channel with a password,
+    and SpecError for a spec or a manifest that cannot be understood; then nothing is written.
     """
     import tomlkit
 
-    from hermetic.spec.manifest import load_manifest, read_manifest
+    from hermetic.project.spec_files import files_to_declare
+    from hermetic.spec.manifest import load_environment, load_manifest, read_manifest
     from hermetic.spec.toml_file import parse_toml
 
     root = Path(folder or ".").absolute()
@@ -57,10 +60,18 @@ def init_project(
             place=Place(str(path)),
             remedy="add to it with 'hermetic add', or give another name",
         )
+    for item in spec_files:
+        if not Path(item).exists():
+            raise UsageError(f"there is no {item}", remedy="correct the path after --from")
     files = [_from(root, item) for item in spec_files]
     if not files and not conda and not pip and not path.exists():
-        files = [item for item in SPEC_FILES if (root / item).is_file() and item != "pyproject.toml"][:1]
-    addresses = dict(item.split("=", 1) for item in channels if _is_named(item))
+        files, left = files_to_declare(root)
+        for item in left:
+            reporter.warn(f"{item} is not read: to declare its dependencies too, give it with --from")
+    addresses: dict[str, str] = {}
+    for item in channels:
+        if (named := check_channel(item, root)) and addresses.setdefault(*named) != named[1]:
+            raise UsageError(f"the channel {named[0]} has two addresses", remedy="give it one")
     values = {
         "from": files,
         "channels": [item.split("=", 1)[0] if _is_named(item) else item for item in channels]
@@ -72,7 +83,7 @@ def init_project(
         "system": dict(_system(item) for item in system),
     }
     text = manifest_text(
-        {channel: address if "://" in address else _from(root, address) for channel, address in addresses.items()},
+        {channel: _from(root, text) if _is_path(text) else text for channel, text in addresses.items()},
         name,
         {key: value for key, value in values.items() if value or (key == "dependencies" and value is not None)},
     )
@@ -82,9 +93,41 @@ def init_project(
             document.setdefault("channels", tomlkit.table()).update(fragment["channels"])
         document.setdefault("environments", tomlkit.table(is_super_table=True))[name] = fragment["environments"][name]
         text = tomlkit.dumps(document)
-    read_manifest(parse_toml(text, path))  # what is written must be readable: names, platforms and the like
+    manifest = read_manifest(parse_toml(text, path))  # what is written must be readable: names and the like
+    if files:
+        load_environment(manifest, name)  # for its error, which names the spec file
     write_whole(path, text)
     return path
+
+
+def check_channel(text: str, root: Path) -> tuple[str, str] | None:
+    """Check a channel as it is typed: ``NAME=ADDRESS``, which is given apart, or a name or an address alone.
+
+    Raises UsageError for a name or an address that is none, a folder that is not there, and a literal password.
+    """
+    from hermetic.spec.text import quoted
+    from hermetic.spec.urls import carries_secret
+
+    name, _, address = text.partition("=") if _is_named(text) else ("", "", text)
+    if _is_named(text) and (not name.strip() or not address.strip()):
+        raise UsageError(f"{quoted(text)} has no {'address' if name.strip() else 'name'}", remedy="write NAME=ADDRESS")
+    if carries_secret(address):
+        raise UsageError(
+            f"the address of {name or 'a channel'} holds a password or token, and hermetic.toml is to be committed",
+            remedy="write ${VARIABLE} in its place, in single quotes, and set that when you run hermetic",
+        )
+    if _is_path(address) if name else address.startswith((".", "/", "~")):
+        folder = Path(address).expanduser() if name else root / Path(address).expanduser()
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no folder {address}",
+                remedy=f"correct the path, or make a channel there: hermetic channel make {address}",
+            )
+    return (name, address) if name else None
+
+
+def _is_path(address: str) -> bool:
+    return "://" not in address and not address.startswith("${")
 
 
 def _is_named(channel: str) -> bool:

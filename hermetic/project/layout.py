@@ -67,6 +67,11 @@ def find_project(start: str | os.PathLike[str] | None = None) -> Layout:
     for name in SPEC_FILES:
         if (here / name).is_file():
             return Layout(here, here / name)
+        if os.path.lexists(here / name):  # another spec file in its place would declare something else
+            raise UsageError(
+                f"{name} in {here} is {'a folder' if (here / name).is_dir() else 'a link to nothing'}, not a spec file",
+                remedy="mend or remove it",
+            )
     raise UsageError(
         f"no {MANIFEST} in {here}, and no spec file ({', '.join(SPEC_FILES)})",
         remedy="start a project with 'hermetic init', or give its folder with -C",

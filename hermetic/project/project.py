@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hermetic.config import Config, load_config
 from hermetic.errors import Place, UsageError
 from hermetic.project.layout import DEFAULT, Layout, find_project
+from hermetic.project.spec_files import unread
 from hermetic.spec import Spec
 from hermetic.spec.load import load
 from hermetic.spec.manifest import Manifest, load_environment, load_manifest
@@ -93,6 +94,12 @@ class Project:
         else:
             assert self.layout.spec_file is not None
             loaded = load([self.layout.spec_file], platforms=platforms)
+            if others := unread(self.layout.spec_file, loaded.files):
+                warning = (
+                    f"{self.layout.spec_file.name} declares the environment; {', '.join(others)} beside it "
+                    f"{'is' if len(others) == 1 else 'are'} not read: 'hermetic init' makes a hermetic.toml for several"
+                )
+                loaded = replace(loaded, warnings=(*loaded.warnings, warning))
         return Declaration(name, loaded.spec, loaded.files, self.lock_path(name), loaded.warnings, context, login)
 
 

@@ -22,6 +22,7 @@ from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.text import quoted, read_text
 from hermetic.spec.toml_file import TomlFile, read_toml
+from hermetic.spec.urls import carries_secret
 
 FILE_NAME = "hermetic.toml"
 DEFAULT = "default"
@@ -116,13 +117,15 @@ def read_manifest(file: TomlFile) -> Manifest:
         environments[key] = declared
     channels = file.pairs_at("channels")
     for channel, address in channels.items():
-        if not address.strip() or "::" in channel or any(c.isspace() for c in channel):
+        if not address.strip() or not channel or "::" in channel or any(c.isspace() for c in channel):
             raise file.error(
                 f"the channel {quoted(channel)} needs a name and an address",
                 'write name = "./folder"',
                 "channels",
                 channel,
             )
+        if carries_secret(address):
+            raise _secret(file.place("channels", channel))
     return Manifest(file.path, name, channels, environments, file)
 
 
@@ -264,12 +267,22 @@ def _channels(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, ...]:
         from hermetic.spec.matchspec import channel_name
 
         place = file.item_place(item, *keys, "channels")
+        if carries_secret(item):
+            raise _secret(place)
         name = channel_name(item, place)
         if not name:
             raise SpecError("a channel without a name", place=place, remedy="write its name or URL")
         if name != "nodefaults" and name not in found:
             found.append(name)
     return tuple(found)
+
+
+def _secret(place: Place) -> SpecError:
+    return SpecError(
+        "the address holds a password or token, and this file is to be committed",
+        place=place,
+        remedy="write ${VARIABLE} in its place and set that when you run hermetic; renew the secret if it was shared",
+    )
 
 
 def _conda(file: TomlFile, keys: tuple[str, ...]) -> tuple[CondaRequirement, ...]:

@@ -151,6 +151,10 @@ def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
         ("[environments.a]\nfrom = ['" + "x" * 300 + "']\n", 2, "there is no 'xxx", "correct the path"),
         ("[environments.a]\nfrom = ['hermetic.toml']\n", None, "is no spec", "the manifest"),
         ("[channels]\na = ''\n", 2, "needs a name and an address", "./folder"),
+        ("[channels]\n'' = 'x'\n", 2, "needs a name and an address", "./folder"),
+        ("[channels]\nb = './b'\na = 'https://me:s3cret@example.org/a'\n", 3, "a password or token", "${VARIABLE}"),
+        ("[channels]\na = 'https://example.org/t/s3cret/a'\n", 2, "a password or token", "${VARIABLE}"),
+        ("[environments.a]\nchannels = ['https://s3cret@example.org/a']\n", 2, "a password or token", "${VARIABLE}"),
         ("[channels]\na = 1\n", 2, "a is a text", 'a = "1"'),
         ("[environments.a\n", 1, "malformed TOML", "mend"),
         ("", None, "", ""),
@@ -167,6 +171,7 @@ def test_what_is_wrong_is_told_with_line_and_remedy(
         load_environment(load_manifest(tmp_path), "a")
     assert message in caught.value.message
     assert remedy in (caught.value.remedy or "")
+    assert "s3cret" not in str(caught.value)
     if line:
         assert caught.value.place == Place(str(tmp_path / "hermetic.toml"), line)
 
