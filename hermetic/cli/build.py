@@ -111,16 +111,13 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
     from pathlib import Path
 
     from hermetic.errors import UsageError
-    from hermetic.outputs.oci.options import ImageOptions
+    from hermetic.outputs.oci.options import ImageOptions, read_labels
     from hermetic.project.image_noop import image_built_already
     from hermetic.project.image_order import ImageOrder
     from hermetic.report.builds import image_build_text
 
     if arguments.prefix:
         raise UsageError("--prefix and an image exclude each other", remedy="build them one after the other")
-    labels = dict(label.partition("=")[::2] for label in arguments.label)
-    if not all(name and "=" in label for name, label in zip(labels, arguments.label, strict=False)):
-        raise UsageError("a label has a name and a value", remedy="write --label NAME=VALUE")
     order = ImageOrder(
         reference=arguments.image or "",
         platforms=tuple(arguments.platform),
@@ -131,7 +128,7 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
         options=ImageOptions(
             compression=arguments.compression,
             user=arguments.user,
-            labels=labels,
+            labels=read_labels(arguments.label),
             link_scripts=arguments.link_scripts,
         ),
         jobs=arguments.jobs,

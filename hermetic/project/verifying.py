@@ -26,6 +26,19 @@ class PrefixCheck:
         return {"name": self.name, "prefix": self.prefix, "findings": [finding.to_dict() for finding in self.findings]}
 
 
+def names_environment(start: str | None, target: str) -> bool:
+    """Tell whether a target is an environment of the project, or a folder to be one; else it names an image."""
+    from hermetic.outputs.oci.finding import names_image
+    from hermetic.project.project import open_project
+
+    if not names_image(target):
+        return True
+    try:
+        return target in open_project(start).names
+    except UsageError:
+        return False
+
+
 def verify_environment(
     start: str | None,
     target: str | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hermetic.errors import UsageError
@@ -61,3 +61,14 @@ class ImageOptions:
     def time(self) -> int:
         """The modification time of every file, in seconds since 1970."""
         return 1 if self.source_date_epoch is None else self.source_date_epoch
+
+
+def read_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Read labels as people type them (``NAME=VALUE``). Raises UsageError."""
+    labels = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f"{text!r} is no label", remedy="write NAME=VALUE")
+        labels[name] = value
+    return labels
