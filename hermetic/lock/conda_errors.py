@@ -67,6 +67,8 @@ async def explain(error: Exception, request: CondaRequest, gateway: Gateway, sou
 async def _unsatisfiable(
     text: str, request: CondaRequest, gateway: Gateway, sources: Sequence[Any]
 ) -> UnsatisfiableError:
+    if found := await _contradiction(request, gateway, sources):
+        return found
     body = _in_channel_names(text.removeprefix(_PREFIX).strip(), request, sources)
     asked = _asked(body, request.requirements)
     missing = dict.fromkeys((found["whole"] or found["part"]).strip() for found in _NONE_FOUND.finditer(body))
@@ -82,8 +84,42 @@ async def _unsatisfiable(
     return UnsatisfiableError(
         message,
         place=next((requirement.place for requirement in asked if requirement.place), None),
-        remedy="; ".join(remedies) or "loosen or remove one of the requirements that contradict each other",
+        remedy="; ".join(remedies) or _general_remedy(body, request),
     )
+
+
+def _general_remedy(body: str, request: CondaRequest) -> str:
+    if request.exclude_newer and "is excluded because" in body and "cutoff" in body:
+        return f"take a later date than {request.exclude_newer:%Y-%m-%d}, or older versions of what is excluded"
+    return "loosen or remove one of the requirements that contradict each other"
+
+
+async def _contradiction(request: CondaRequest, gateway: Gateway, sources: Sequence[Any]) -> UnsatisfiableError | None:
+    """Give the error for requirements of one package that no version meets together, though each alone has one."""
+    from rattler import MatchSpec
+
+    by_name: dict[str, list[CondaRequirement]] = {}
+    for requirement in request.requirements:
+        by_name.setdefault(requirement.name, []).append(requirement)
+    for name, asked in by_name.items():
+        if len(asked) == 1:
+            continue
+        try:
+            found = await gateway.query(
+                sources, [request.platform, NOARCH], [name], recursive=False, channel_relations="disabled"
+            )
+            specs = [MatchSpec(requirement.match) for requirement in asked]
+        except Exception:  # noqa: BLE001, S112  a courtesy, as the advice below: the solver's own words are good too
+            continue
+        met = [[spec.matches(record) for spec in specs] for records in found for record in records]
+        if all(map(any, zip(*met, strict=True))) and met and not any(map(all, met)):
+            return UnsatisfiableError(
+                f"the requirements for {request.platform} cannot be met: no {name} is all of this at once: "
+                f"{', '.join(map(_shown, asked[:_LISTED]))}",
+                place=next((requirement.place for requirement in asked if requirement.place), None),
+                remedy=f"keep one of the requirements on {name}, or loosen them",
+            )
+    return None
 
 
 def _compact(lines: list[str]) -> list[str]:
@@ -151,7 +187,9 @@ def _advise_virtual(name: str, wanted: str, request: CondaRequest) -> _Advice:
     known = {"__glibc": "glibc", "__linux": "linux", "__osx": "macos", "__win": "win", "__archspec": "archspec"}
     if version:
         return _Advice(
-            fact, f'if the target machines have it, declare it: system = {{ {known.get(name, name)} = "{version}" }}'
+            fact,
+            f'if the target machines have it, declare it: system = {{ {known.get(name, name)} = "{version}" }} '
+            f"in hermetic.toml, which 'hermetic init --system {known.get(name, name)}={version}' makes",
         )
     return _Advice(fact, f"declare {name} under system if the target machines have it")
 
@@ -160,23 +198,33 @@ def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> H
     """Turn a failure to read a channel into an error that names the channel, and shows no secret."""
     name = _channel_of(text, request, sources)
     what = f"channel {name}" if name else "a channel"
+    addresses = {channel.name: source for channel, source in zip(request.channels, sources, strict=True)}
+    shown = [_shown_address(source) for known, source in addresses.items() if name in {known, ""}]
+    where = ", ".join(shown)
     if "no usable repodata cache" in text:
         return OfflineError(f"{what} was never read on this machine, and we are offline", remedy="lock once online")
+    if unreadable := re.search(r"failed to open file `([^`]+)`: Permission denied", text):
+        return MachineError(f"{what} cannot be read: no permission for {unreadable[1]}", remedy="ask for it")
     if "failed to open file" in text or "No such file" in text:
         return UsageError(
-            f"{what} has no repodata where the configuration says it is",
-            remedy="check the channel's folder: NAME/noarch/repodata.json must be there",
+            f"{what} has no repodata in {where}",
+            remedy="check the channel's folder: noarch/repodata.json must be in it; "
+            "'hermetic channel make' makes a channel",
+        )
+    if unknown := re.search(r"'(\w+)' is not a supported scheme", text):
+        return UsageError(
+            f"{what} cannot be read by {unknown[1]}: {where}", remedy="use https, http, file, s3, gcs or oci"
         )
     if "os error 13" in text or "os error 28" in text or "os error 30" in text:
         reason = "no space is left" if "os error 28" in text else "its folder cannot be written"
         return MachineError(f"the repodata cache cannot be kept: {reason}", remedy="free it, or set HERMETIC_STORE")
     if status := _STATUS.search(text):
         address = next((channel.url for channel in request.channels if channel.name == name), "")
-        return _http_error(what, int(status[1]), status[2], address)
+        return _http_error(what, int(status[1]), status[2], address, where)
     if "could not find subdir" in text:
-        return NetworkError(f"{what} does not exist at its address", remedy="check its name and its address")
+        return NetworkError(f"{what} does not exist at its address", remedy=f"check its name and its address: {where}")
     if "timed out" in text:
-        return NetworkError(f"{what} does not answer", remedy="try again, or use a mirror")
+        return NetworkError(f"{what} does not answer", remedy=f"try again, or use a mirror of {where}")
     if re.search(r"parse|decode zstd|Unknown frame|EOF while|invalid or truncated|decoding", text):
         return DamagedRepodataError(
             f"{what} gave repodata that is damaged or none at all",
@@ -184,17 +232,28 @@ def channel_error(text: str, request: CondaRequest, sources: Sequence[Any]) -> H
         )
     reason = next((line.removeprefix("Caused by: ") for line in reversed(text.splitlines()) if "://" not in line), "")
     why = f": {redact(reason.strip())}" if reason else ""
-    return NetworkError(f"{what} cannot be read{why}", remedy="check the network and the address")
+    mirror = f'HERMETIC_CHANNELS="{name or "NAME"}=ADDRESS" names a mirror'
+    return NetworkError(
+        f"{what} cannot be read{why}",
+        remedy=f"check the network and the address {where}; {mirror}, 'hermetic channel make' needs neither",
+    )
 
 
-def _http_error(what: str, status: int, reason: str, address: str) -> HermeticError:
+def _shown_address(source: Any) -> str:
+    """Give a channel's address as a message may hold it: a folder as a path."""
+    return redact(str(source.base_url).rstrip("/")).removeprefix("file://")
+
+
+def _http_error(what: str, status: int, reason: str, address: str, where: str) -> HermeticError:
     if status in {401, 403}:
         return CredentialsError(
             f"{what}: the server refused access ({status} {reason})",
             remedy=advice(address),
         )
     if status == 404:
-        return NetworkError(f"{what} does not exist at its address (404)", remedy="check its name and its address")
+        return NetworkError(
+            f"{what} does not exist at its address (404)", remedy=f"check its name and its address: {where}"
+        )
     if status == 429:
         return NetworkError(f"{what}: the server is asked too often (429)", remedy="wait a little, or use a mirror")
     return NetworkError(f"{what}: the server failed ({status} {reason})", remedy="try again later, or use a mirror")

@@ -39,29 +39,38 @@ def explain(text: str, request: PipRequest) -> HermeticError:
     """Turn what a resolver said into one of our errors."""
     text = _tidy(text)
     if "network was disabled" in text or "Network connectivity is disabled" in text:
+        missing = re.findall(r"(?:^|\s)(\S+) was not found in the cache|cache for: `([^`]+)`", text)
+        what = ", ".join(dict.fromkeys(name or address for name, address in missing)) or "something needed"
         return OfflineError(
-            f"pip requirements for {request.platform}: something needed was never looked up on this machine, and we "
-            "are offline",
+            f"pip requirements for {request.platform}: {what} was never looked up on this machine, and we are offline",
+            place=_place(_asked(what, request.requirements)),
             remedy="lock once online",
         )
-    index = _index_of(text, request)
+    index, place = _source_of(text, request)
     if refused := re.search(r"\b(401|403)\b (Unauthorized|Forbidden)", text):
         return CredentialsError(
             f"{index}: the server refused access ({refused[1]} {refused[2]})",
             remedy=_index_advice(index, request),
         )
-    if missing := re.search(r"Distribution not found at: (\S+)", text):
-        return _missing_file(missing[1], request)
+    if lost := re.search(r"Distribution not found at: (\S+)", text):
+        return _missing_file(lost[1], request)
     if "No solution found" in text or "ResolutionImpossible" in text or "No matching distribution" in text:
         return _unsatisfiable(text, request)
     if status := re.search(r"HTTP status (?:client|server) error \((\d{3}) ([^)]*)\)", text):
         reasons = {"404": "does not have a file that it lists or that a requirement names", "429": "is asked too often"}
         reason = reasons.get(status[1], "failed")
-        return NetworkError(f"{index} {reason} ({status[1]} {status[2]})", remedy="try again later, or use a mirror")
+        return NetworkError(
+            f"{index} {reason} ({status[1]} {status[2]})", place=place, remedy="try again later, or use a mirror"
+        )
     if "timed out" in text:
-        return NetworkError(f"{index} does not answer", remedy="try again, or use a mirror")
+        return NetworkError(f"{index} does not answer", place=place, remedy="try again, or use a mirror")
     if re.search(r"Failed to fetch|error sending request|Connection|dns error|Request failed", text):
-        return NetworkError(f"{index} cannot be reached", remedy="check the network and the address")
+        address = _fetched(text)
+        return NetworkError(
+            f"{index} cannot be reached",
+            place=place,
+            remedy=f"check the network and the address{f': {address}' if address and not place else ''}",
+        )
     if "Received some unexpected" in text:
         return NetworkError(
             f"{index} gave an answer that no index gives:\n  {_indented(text)}",
@@ -166,6 +175,22 @@ def _asked(text: str, requirements: Iterable[PipRequirement]) -> list[PipRequire
 
 def _place(asked: list[PipRequirement]) -> Place | None:
     return next((requirement.place for requirement in asked if requirement.place), None)
+
+
+def _fetched(text: str) -> str:
+    """Give the address that could not be read, without what it may hide."""
+    found = re.search(r"Failed to fetch:? `?(https?://[^\s`]+)", text)
+    return re.sub(r"://[^/@\s]*@", "://", found[1]).partition("?")[0] if found else ""
+
+
+def _source_of(text: str, request: PipRequest) -> tuple[str, Place | None]:
+    """Name what was asked in vain: a requirement's own address, and its place, else an index."""
+    address = _fetched(text).partition("#")[0]
+    for requirement in request.requirements:
+        own = re.sub(r"://[^/@\s]*@", "://", re.split(r"[?#]", requirement.url)[0])
+        if address and own == address:
+            return own, requirement.place
+    return _index_of(text, request), None
 
 
 def _index_of(text: str, request: PipRequest) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from hermetic.errors import SpecError
 from hermetic.lock.pip_resolver import PipRequest
 from hermetic.lock.stubs import pip_version
 from hermetic.secrets import access, expand
@@ -58,8 +59,19 @@ def index_address(url: str, *, asked: bool = False) -> str:
 
 
 def links_address(link: str, root: Path) -> str:
-    """Give the address of a ``--find-links`` place: a URL as it is, a path absolute."""
-    return index_address(link) if "://" in link else str(local_path(link, root))
+    """Give the address of a ``--find-links`` place: a URL as it is, a path absolute.
+
+    Raises SpecError for a path where nothing is.
+    """
+    if "://" in link:
+        return index_address(link)
+    path = local_path(link, root)
+    if not path.exists():
+        raise SpecError(
+            f"--find-links: there is no {path}",
+            remedy="correct the path: relative ones start from the project's folder",
+        )
+    return str(path)
 
 
 def local_path(location: str, root: Path) -> Path:

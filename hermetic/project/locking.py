@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import IntegrityError, LockFileError, UsageError
+from hermetic.errors import IntegrityError, LockFileError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.file import NewerLockError, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
@@ -103,8 +103,6 @@ def lock_declaration(
     for warning in declaration.warnings:
         reporter.warn(warning)
     previous = previous_lock(declaration.lock_path, reporter)
-    if update and update != ["*"]:
-        _refuse_unknown(update, previous)
     config = project.config(offline=offline)
     store = Store.open(config.store)
     spec = declaration.spec
@@ -179,12 +177,3 @@ def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
     except LockFileError as error:
         reporter.warn(f"{error.place}: {error.message}; it is made anew, and its pins are lost")
         return None
-
-
-def _refuse_unknown(update: Sequence[str], previous: Lock | None) -> None:
-    locked = set()
-    for platform in previous.platforms.values() if previous else ():
-        locked |= {package.name for package in platform.conda} | {wheel.name for wheel in platform.wheels}
-    for name in update:
-        if name not in locked:
-            raise UsageError(f"{name!r} is not in the lock", remedy="see what is with 'hermetic tree'")

@@ -41,10 +41,21 @@ def best_mode(source: Path, dest: Path, wish: str = "auto") -> LinkMode:
     """Find out what the disks of two folders can do, by trying once with a file of one byte.
 
     ``source`` is a folder to write that file in: on the tree's disk, but not the tree itself.
-    ``wish``: ``auto`` (reflink, else copy), ``copy``, or ``hardlink`` (falls back to ``auto`` between two disks).
+    ``wish``: ``auto`` (reflink, else copy), ``copy``, ``hardlink`` (falls back to ``auto`` between two disks), or
+    ``reflink``. Raises UsageError for another wish, and where ``reflink`` is wished and cannot be.
     """
-    if wish not in {"auto", "copy", "hardlink"}:
-        raise UsageError(f"unknown link mode {wish!r}", remedy="use one of: auto, copy, hardlink")
+    if wish not in {"auto", "reflink", "copy", "hardlink"}:
+        raise UsageError(f"unknown link mode {wish!r}", remedy="use one of: auto, reflink, copy, hardlink")
+    mode = _tried(source, dest, wish)
+    if wish == "reflink" and mode is not LinkMode.REFLINK:
+        raise UsageError(
+            f"files of the store cannot be reflinked to {dest.parent}: not on this file system, or not between two",
+            remedy="use the link mode auto, which copies then; or hardlink",
+        )
+    return mode
+
+
+def _tried(source: Path, dest: Path, wish: str) -> LinkMode:
     if wish == "copy":
         return LinkMode.COPY
     name = f".hermetic-{os.getpid()}-{os.urandom(6).hex()}"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.needs import suits
 from tiny_channel import TIMESTAMP, misbehaving, pure, python, record, write_channel
 
 from hermetic.errors import (
     CredentialsError,
     HermeticError,
+    MachineError,
     NetworkError,
     OfflineError,
     Place,
@@ -228,8 +231,38 @@ class TestChannels:
         assert "sekrit" not in repr(ChannelAt("demo", wrong))
 
     def test_a_folder_without_a_channel(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="channel demo has no repodata"):
+        with pytest.raises(UsageError, match="channel demo has no repodata") as caught:
             solve(tmp_path / "empty", "six", tmp=tmp_path)
+        assert f"{tmp_path}/empty" in caught.value.message
+
+    def test_a_server_that_is_not_there_is_named_by_its_address(self, tmp_path: Path) -> None:
+        with pytest.raises(NetworkError, match="channel demo cannot be read") as caught:
+            solve("http://me:sekrit@127.0.0.1:9/x", "six", tmp=tmp_path)
+        assert "http://127.0.0.1:9/x;" in str(caught.value)
+        assert "sekrit" not in str(caught.value)
+
+    def test_an_address_of_another_kind(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"channel demo cannot be read by ftp: ftp://example\.org/x"):
+            solve("ftp://example.org/x", "six", tmp=tmp_path)
+
+    def test_a_folder_that_may_not_be_read(self, channel: Path, tmp_path: Path) -> None:
+        suits(os.geteuid() != 0, "root may read everything")
+        (channel / "noarch" / "repodata.json").chmod(0)
+        with pytest.raises(MachineError, match=r"no permission for .*/noarch/repodata.json"):
+            solve(channel, "six", tmp=tmp_path)
+
+    def test_two_versions_of_one_package(self, channel: Path, tmp_path: Path) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solve(channel, "six 1.16.*", "modern", "six >=1.17", tmp=tmp_path)
+        assert "no six is all of this at once: six 1.16.* (environment.yml:1), six >=1.17 (environment.yml:3)" in str(
+            caught.value
+        )
+        assert caught.value.place == Place("environment.yml", 1)
+
+    def test_what_came_later_than_the_time_that_was_set(self, channel: Path, tmp_path: Path) -> None:
+        with pytest.raises(UnsatisfiableError) as caught:
+            solve(channel, "six", tmp=tmp_path, exclude_newer=datetime(2020, 1, 1, tzinfo=UTC))
+        assert "take a later date than 2020-01-01" in str(caught.value.remedy)
 
     def test_damaged_repodata_in_a_folder(self, channel: Path, tmp_path: Path) -> None:
         (channel / "noarch" / "repodata.json").write_text('{"packages": {')

@@ -16,7 +16,15 @@ import pytest
 from tiny_channel import Server, misbehaving
 from tiny_wheels import make_wheel, write_index
 
-from hermetic.errors import CredentialsError, MachineError, OfflineError, Place, UnsatisfiableError
+from hermetic.errors import (
+    CredentialsError,
+    MachineError,
+    NetworkError,
+    OfflineError,
+    Place,
+    SpecError,
+    UnsatisfiableError,
+)
 from hermetic.lock.names import Provided
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest, PipResolver
 from hermetic.lock.piptools_resolver import PipToolsResolver
@@ -160,8 +168,32 @@ class TestFailures:
             ask(make(index), index.request("tree>=3", provided=(NUMPY,)))
 
     def test_offline(self, index: Index, make: Any) -> None:
-        with pytest.raises(OfflineError):
+        with pytest.raises(OfflineError) as caught:
             ask(make(index), index.request("leaf", offline=True))
+        if make is uv:
+            assert "leaf was never looked up" in caught.value.message
+            assert caught.value.place == Place("requirements.txt", 1)
+
+    def test_a_folder_of_wheels_that_is_not_there(self, index: Index, make: Any) -> None:
+        request = index.request("leaf", options=PipOptions(find_links=("./nothere",)))
+        with pytest.raises(SpecError, match=f"--find-links: there is no {index.folder}/nothere"):
+            ask(make(index), request)
+
+
+def test_an_address_of_a_requirement_that_gives_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    address = "http://127.0.0.1:9/foo-1.0-py3-none-any.whl"
+    with pytest.raises(NetworkError) as caught:
+        ask(uv(index), index.request("leaf", f"foo @ {address}"))
+    assert str(caught.value).startswith(f"requirements.txt:2: {address} cannot be reached")
+
+
+def test_an_index_that_is_not_there_is_named_by_its_address(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    nowhere = "http://127.0.0.1:9/simple"
+    with pytest.raises(NetworkError) as caught:
+        ask(uv(index), index.request("leaf", indexes=(IndexAt("", nowhere),)))
+    assert f"check the network and the address: {nowhere}/leaf/" in str(caught.value)
 
 
 def test_pip_tools_says_what_it_cannot_do(index: Index) -> None:

@@ -124,6 +124,14 @@ class TestBestMode:
             pytest.skip("there is no second disk")
         assert best_mode(tmp_path, other, "hardlink") is LinkMode.COPY
 
+    def test_blocks_are_shared_or_it_says_that_they_cannot_be(self, tmp_path: Path) -> None:
+        if best_mode(tmp_path, tmp_path) is LinkMode.REFLINK:
+            assert best_mode(tmp_path, tmp_path, "reflink") is LinkMode.REFLINK
+        else:
+            with pytest.raises(UsageError, match="cannot be reflinked"):
+                best_mode(tmp_path, tmp_path, "reflink")
+        assert list(tmp_path.iterdir()) == []
+
     def test_it_leaves_nothing(self, tmp_path: Path) -> None:
         for wish in ("auto", "hardlink"):
             best_mode(tmp_path, tmp_path, wish)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hermetic.realize.trees import settle
 from hermetic.store.link import LinkMode, best_mode, link_file
 
-MODES = ("auto", "copy", "hardlink")
+MODES = ("auto", "reflink", "copy", "hardlink")
 
 
 class Linker:
