@@ -72,3 +72,10 @@ class UploadNote:
         if self._handle >= 0:
             with suppress(OSError):
                 os.ftruncate(self._handle, 0)
+
+
+def forget_upload(store: Store, key: str) -> None:
+    """Take a note away whose upload is over, unless somebody is at it."""
+    if (store.root / FOLDER / key).exists():
+        with UploadNote(store, key) as note:
+            note.clear()

@@ -90,8 +90,9 @@ def find_credentials(
 def advice(address: Address) -> str:
     """Give the remedy for a registry that refuses: where credentials for it are looked for."""
     host = urlsplit(address.url).hostname or ""
+    login = "docker login" if address.host in default_names() else f"docker login {address.host}"
     return (
-        f"give credentials for {address.host}: `docker login {address.host}`, or set "
+        f"give credentials for {address.host}: `{login}`, or set "
         f"{secrets.auth_variable(host)}=user:password, or put them into ~/.netrc or a keyring"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from hermetic.digest import key
 from hermetic.errors import IntegrityError, MachineError, NetworkError
 from hermetic.events import Reporter, task
 from hermetic.outputs.oci.model import BaseImage, Blob, Descriptor, Image
-from hermetic.outputs.oci.reference import Reference
+from hermetic.outputs.oci.reference import Reference, parse_reference
 from hermetic.outputs.oci.registry import Registry
 from hermetic.outputs.oci.registry_uploads import Target, Upload
 from hermetic.store.partial import sweep_partials
@@ -23,6 +23,35 @@ if TYPE_CHECKING:
     from hermetic.config import Config
     from hermetic.outputs.oci.credentials import Login
     from hermetic.store import Store
+
+
+def present_blobs(
+    digests: Iterable[str], reference: str, *, store: Store, config: Config, login: Login | None = None, jobs: int = 8
+) -> frozenset[str]:
+    """Give those digests that need not be sent: the repository has them, or can mount them from where we sent them.
+
+    Raises CredentialsError, NetworkError.
+    """
+    target = parse_reference(reference, config.registries)
+    registry = Registry(target.registry, config, login=login)
+    found: set[str] = set()
+
+    def look(digest: str) -> None:
+        url = registry.url(target.repository, "blobs", digest)
+        there = registry.persist(
+            f"{target.name}@{digest}", lambda: registry.head(url, scopes=(registry.scope(target.repository),))
+        )
+        if there or store.get_result(memo_key(registry, digest)):
+            found.add(digest)
+
+    side_by_side(look, sorted(set(digests)), jobs, threading.Event())
+    return frozenset(found)
+
+
+def memo_key(registry: Registry, digest: str) -> str:
+    """Give the key under which the store remembers which repository of a registry got a blob from us."""
+    address = registry.address
+    return key("pushed/1", {"registry": address.url, "prefix": address.prefix, "digest": digest})
 
 
 @dataclass(frozen=True)
@@ -123,11 +152,13 @@ class Push:
 
     def _push_blob(self, item: Item) -> None:
         if self._target.has(item.digest, item.size):
+            self._target.over(item.digest)
             self._count("present")
             self._reporter.advance("push", item.size)
             return
         mounted, location = self._target.mount(item.digest, self._neighbours(item))
         if mounted:
+            self._target.over(item.digest)
             self._count("mounted")
             self._reporter.advance("push", item.size)
         else:
@@ -137,20 +168,16 @@ class Push:
             ).run()
             self._count("uploaded")
         with suppress(MachineError):
-            self._store.put_result(self._memo(item.digest), {"repository": self._reference.repository})
+            self._store.put_result(memo_key(self._registry, item.digest), {"repository": self._reference.repository})
 
     def _neighbours(self, item: Item) -> list[str]:
         """Give the repositories of this registry that should have a blob: its base's, and where we sent it last."""
-        last = self._store.get_result(self._memo(item.digest)) or {}
+        last = self._store.get_result(memo_key(self._registry, item.digest)) or {}
         found = [last["repository"]] if isinstance(last.get("repository"), str) else []
         registry, _, repository = (item.base.repository if item.base else "").partition("/")
         if repository and registry == self._reference.registry:
             found.append(repository)
         return list(dict.fromkeys(found))
-
-    def _memo(self, digest: str) -> str:
-        address = self._registry.address
-        return key("pushed/1", {"registry": address.url, "prefix": address.prefix, "digest": digest})
 
     def _blob_of(self, item: Item) -> Blob:
         if item.blob is not None:

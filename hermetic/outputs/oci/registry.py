@@ -126,7 +126,7 @@ class Registry(Client):
                 if response.status == 401 and own and tried < 2 and self._learn(response, asked, entry):
                     tried += 1
                     continue
-                if response.status in {401, 403, 407}:
+                if response.status in {401, 403, 407} and not (method == "HEAD" and hops and not own):
                     raise self._refused(response)
                 if later := response.busy():
                     raise Transient(later.reason + said(response), later.wait)
@@ -146,6 +146,8 @@ class Registry(Client):
         with self.ask("HEAD", url, {"Accept": accept, "Accept-Encoding": "identity"}, scopes=scopes) as response:
             if response.status == 404:
                 return None
+            if response.status in {401, 403, 405} and origin(response.url) != origin(self.address.url):
+                return Found("", -1, "")  # sent on to a place that answers only GET: then it is there
             if response.status != 200:
                 raise self.unexpected(response)
             size = response.length()

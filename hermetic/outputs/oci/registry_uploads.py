@@ -22,7 +22,7 @@ from hermetic.errors import CredentialsError, IntegrityError, NetworkError
 from hermetic.outputs.oci.blobs import chunks
 from hermetic.outputs.oci.registry import Registry, absolute, said
 from hermetic.store.http import Response, Stopped, Transient
-from hermetic.store.uploads import UploadNote
+from hermetic.store.uploads import UploadNote, forget_upload
 
 if TYPE_CHECKING:
     from hermetic.outputs.oci.model import Blob
@@ -76,6 +76,15 @@ class Target:
             )
         return True
 
+    def note_key(self, digest: str) -> str:
+        """Give the key of what is noted of a blob's upload."""
+        name = {"registry": self.registry.address.url, "repository": self.registry.address.repository(self.repository)}
+        return key("upload/1", {**name, "digest": digest})
+
+    def over(self, digest: str) -> None:
+        """Forget an upload that was begun: the blob is there, however it came."""
+        forget_upload(self.store, self.note_key(digest))
+
     def mount(self, digest: str, sources: Iterable[str]) -> tuple[bool, str]:
         """Try to mount a blob from other repositories of this registry.
 
@@ -124,8 +133,7 @@ class Upload:
 
     def run(self) -> None:
         """Send the blob. Raises NetworkError after the last try, IntegrityError if it is not what its digest says."""
-        name = {"registry": self._registry.address.url, "repository": self._target.repository}
-        with UploadNote(self._target.store, key("upload/1", {**name, "digest": self._blob.digest})) as note:
+        with UploadNote(self._target.store, self._target.note_key(self._blob.digest)) as note:
             if noted := str(note.read().get("location", "")):
                 self._location = noted
             unsure = self._resumed = bool(noted)
@@ -179,6 +187,11 @@ class Upload:
     def _begin(self) -> None:
         url = self._registry.url(self._target.repository, "blobs", "uploads/")
         with self._registry.ask("POST", url, {"Content-Length": "0"}, scopes=self._target.scopes()) as response:
+            if response.status == 404:
+                raise NetworkError(
+                    f"{self._what}: the registry takes nothing under this name (404){said(response)}",
+                    remedy="check the name; some registries want a repository to be made before anything is pushed",
+                )
             if response.status != 202:
                 raise self._registry.unexpected(response, self._what)
             self._go_on(response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import urllib3
 from registry_samples import CHUNK, Told, made, send, size_of
 from support.mounts import room
 from support.registries import Registry, skopeo
@@ -24,6 +26,7 @@ from support.registry_proxy import (
     hang,
     header,
     lose_answer,
+    proxy,
     status,
 )
 from support.small_images import image
@@ -41,7 +44,11 @@ from hermetic.errors import (
 from hermetic.outputs.oci.model import BaseImage, Blob, Descriptor, Layer
 from hermetic.outputs.oci.pull import image_exists, resolve
 from hermetic.outputs.oci.push import PushResult, push
+from hermetic.outputs.oci.pushing import present_blobs
+from hermetic.outputs.oci.registry import Registry as HttpRegistry
+from hermetic.outputs.oci.registry_uploads import Target
 from hermetic.store import Store
+from hermetic.store.uploads import UploadNote
 
 BLOBS, UPLOADS, MANIFESTS = "/blobs/sha256", "/blobs/uploads/", "/manifests/"
 
@@ -160,6 +167,24 @@ class TestPush:
         result = send(store, middle.host, picture, name="hermetic/env_2:latest")
         assert (result.mounted, result.uploaded, result.sent) == (3, 0, picture.manifest.size)
         assert middle.received == picture.manifest.size
+
+    def test_what_need_not_be_sent_is_known_before(self, store: Store, middle: Proxy) -> None:
+        picture, more = made(store, 1000, 2000), made(store, 3000, seed=2)
+        send(store, middle.host, picture)
+        digests = [layer.descriptor.digest for layer in (*picture.layers, *more.layers)]
+        for name in ("team/app:9", "team/neighbour:1"):
+            found = present_blobs(digests, f"{middle.host}/{name}", store=store, config=Config())
+            assert found == set(digests[:2])
+
+    def test_a_blob_elsewhere_that_answers_only_get(self, store: Store, real: Registry, middle: Proxy) -> None:
+        """As registries do whose blobs lie in an object store: the redirect itself says that it is there."""
+        picture = made(store, 1000)
+        with proxy(real.host) as elsewhere:
+            elsewhere.fault("*", "/", status(403))
+            middle.fault("HEAD", BLOBS, status(307, {"Location": f"{elsewhere.url}/signed?x=1"}))
+            with pytest.raises(NetworkError, match="400"):  # the registry, which knows better, asks for its blobs
+                send(store, middle.host, picture)
+        assert middle.asked_for("POST", UPLOADS) == []
 
     def test_several_platforms_become_one_index(self, store: Store, real: Registry) -> None:
         images = [made(store, 5000, platform=platform) for platform in ("linux-64", "linux-aarch64")]
@@ -311,6 +336,18 @@ class TestFaults:
         send(store, middle.host, picture)
         assert real.inspect("team/app:1")["Digest"] == picture.manifest.digest
 
+    def test_an_upload_that_holds_something_else(self, store: Store, real: Registry) -> None:
+        picture = made(store, 350_000)
+        wanted = picture.layers[0].descriptor.digest
+        client = urllib3.PoolManager()
+        begun = client.request("POST", f"{real.url}/v2/team/app/blobs/uploads/")
+        wrong = client.request("PATCH", begun.headers["Location"], body=b"!" * 150_000)
+        target = Target(HttpRegistry(real.host, Config()), "team/app", store, threading.Event(), print, CHUNK)
+        with UploadNote(store, target.note_key(wanted)) as note:
+            note.write({"location": wrong.headers["Location"]})
+        assert send(store, real.host, picture).sent > 350_000
+        assert real.inspect("team/app:1")["Layers"] == [wanted]
+
     @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
     def test_an_answer_that_is_lost(self, store: Store, real: Registry, middle: Proxy, method: str) -> None:
         picture = made(store, 150_000)
@@ -449,6 +486,53 @@ class TestFaults:
         result = send(store, middle.host, picture)
         assert result.sent <= size_of(picture) + CHUNK
         assert real.inspect("team/app:1")["Digest"] == picture.manifest.digest
+
+    @pytest.mark.parametrize(
+        ("method", "part"), [("HEAD", BLOBS), ("POST", UPLOADS), ("PUT", UPLOADS), ("PUT", MANIFESTS)]
+    )
+    def test_a_registry_that_says_nothing(
+        self, store: Store, middle: Proxy, monkeypatch: pytest.MonkeyPatch, method: str, part: str
+    ) -> None:
+        monkeypatch.setenv("HERMETIC_HTTP_TIMEOUT", "0.3")
+        monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
+        middle.fault(method, part, hang, times=1)
+        with pytest.raises(NetworkError, match="did not answer in time"):
+            send(store, middle.host, made(store, 1000))
+
+    def test_a_registry_that_wants_its_repositories_made(self, store: Store, middle: Proxy) -> None:
+        middle.fault("POST", UPLOADS, status(404))
+        with pytest.raises(NetworkError, match="takes nothing under this name") as caught:
+            send(store, middle.host, made(store, 1000))
+        assert "repository to be made" in str(caught.value)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_whatever_happens_the_next_try_goes_on(
+        self, store: Store, real: Registry, middle: Proxy, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        """Faults by chance, no patience: tries until it works, each of which sends less than the image."""
+        monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
+        chance = random.Random(seed)
+        picture = made(store, 350_000, 150_000, 50_000, 1000, seed=seed)
+        faults = [status(500), status(429), lose_answer, drop_request(3000), drop_request(70_000, forward=False)]
+        for _ in range(10):
+            middle.fault(
+                chance.choice(["POST", "PATCH", "PUT", "GET"]),
+                chance.choice([UPLOADS, MANIFESTS]),
+                chance.choice(faults),
+                times=1,
+                skip=chance.randrange(4),
+            )
+        for _ in range(20):
+            try:
+                result = send(store, middle.host, picture, jobs=chance.choice([1, 4]))
+            except NetworkError:
+                assert image_exists(f"{real.host}/team/app:1", config=Config()) in {None, picture.manifest.digest}
+                continue
+            break
+        assert result.digest == picture.manifest.digest
+        assert real.inspect("team/app:1")["Digest"] == picture.manifest.digest
+        assert {layer.descriptor.digest for layer in picture.layers} <= real.blobs()
+        assert list((store.root / "uploads").iterdir()) == []
 
     def test_a_failure_of_one_ends_all(self, store: Store, middle: Proxy) -> None:
         picture = made(store, *range(10_000, 10_020))

@@ -282,6 +282,12 @@ class TestRedirects:
         assert middle.asked
         assert not [asked for asked in middle.asked if "authorization" in asked.headers]
 
+    def test_plain_http_from_https(self) -> None:
+        client = Registry("r.example.org", Config())
+        with pytest.raises(NetworkError, match="redirects to plain http"):
+            client._follow("https://r.example.org/v2/a/blobs/x", "http://cdn.example.org/x", 1)
+        assert client._follow("https://r.example.org/a", "/b", 1) == "https://r.example.org/b"
+
     def test_a_loop(self, store: Store, middle: Proxy) -> None:
         middle.fault("HEAD", "/v2/", status(302, {"Location": f"{middle.url}/v2/again"}))
         with pytest.raises(NetworkError, match="more than 10 redirects"):
