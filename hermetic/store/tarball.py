@@ -158,7 +158,9 @@ def members(stream: Stream, label: str, *, image: bool = False) -> Iterator[Memb
             member.group = _owner(extended.get("gid"), block[116:124], label)
             member.extended = extended
         yield member
-        if kind == FILE:
+        if kind == FILE and image:
+            stream.take(_padded(size) - size)  # some tools that write layers leave the last file's padding out
+        elif kind == FILE:
             stream.skip(_padded(size) - size)
         long_name = long_target = ""
         extended = {}
