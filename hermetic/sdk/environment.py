@@ -261,7 +261,8 @@ class Environment(Strict):
         return replace(
             spec,
             variables=tuple({**dict(spec.variables), **self.environment_variables}.items()),
-            base=f"{address}/{image}" if image and address else image,
+            base=f"{address}/{image}" if image and address and not image.startswith(f"{address}/") else image,
+            base_dockerfile=docker.base_dockerfile or "",
             accelerator=Accelerator.parse(self.accelerator),
             system=tuple(self.system.items()),
             source_builds=tuple(self.source_builds),

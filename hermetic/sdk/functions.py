@@ -328,7 +328,11 @@ def _job(
         addresses |= {item: _absolute(address, manifest.root) for item, address in manifest.channels.items()}
     addresses |= {item: _absolute(str(address), Path.cwd()) for item, address in (channels or {}).items()}
     output = Output(show=show)
-    declaration = Declaration(name, spec, (), lock_path, warnings)
+    login = ("", "")
+    if isinstance(source, Environment):
+        registry = source.docker.base_image_registry
+        login = registry.username or "", registry.password or ""
+    declaration = Declaration(name, spec, (), lock_path, warnings, base_login=login)
     return _Job(_Workplace(Layout(root), addresses=addresses), declaration, output, offline)
 
 

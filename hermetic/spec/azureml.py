@@ -265,4 +265,5 @@ def _base(values: Mapping[str, Any]) -> str:
     image, address = values["docker"]["baseImage"], values["docker"]["baseImageRegistry"]["address"]
     if not isinstance(image, str) or not image:
         return ""
-    return f"{address}/{image}" if isinstance(address, str) and address else image
+    named = isinstance(address, str) and address and not image.startswith(f"{address}/")
+    return f"{address}/{image}" if named else image

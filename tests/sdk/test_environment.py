@@ -134,6 +134,7 @@ class TestFromImages:
         assert environment.docker.base_image_registry.address == "example.org"
         assert environment.python.user_managed_dependencies
         assert environment.to_spec().conda == ()
+        assert environment.to_spec().base == "example.org/base:1"  # the registry's address is there already
 
     def test_with_requirements_the_packages_are_ours(self, tmp_path: Path) -> None:
         (tmp_path / "r.txt").write_text("requests\n")
@@ -150,6 +151,15 @@ class TestFromImages:
         )
         assert environment.docker.base_dockerfile == "FROM scratch\n"
         assert environment.to_spec().base == ""
+
+    def test_a_dockerfile_gets_into_the_spec_and_takes_the_place_of_an_image(self) -> None:
+        environment = Environment("x")
+        environment.docker.base_image = "base:1"
+        environment.docker.base_dockerfile = "FROM debian:12-slim\nRUN true\n"
+        spec = environment.to_spec()
+        assert (spec.base, spec.base_dockerfile) == ("", "FROM debian:12-slim\nRUN true\n")
+        environment.docker.base_dockerfile = "FROM debian:12-slim\nRUN false\n"
+        assert environment.to_spec().digest() != spec.digest()
 
     def test_two_specifications_are_one_too_many(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="both given"):
