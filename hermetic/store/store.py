@@ -6,6 +6,7 @@
     actions/ab/abcd...         key -> small JSON result
     trees/KIND/ab/abcd...      finished folders, named by the key of what they were made from
     partial/abcd...            downloads under way, locked by who downloads
+    uploads/abcd...            uploads under way, locked by who uploads
     staging/PID-RANDOM/        what is being made, locked by who makes it
     locks/NAME                 locks between processes
 

@@ -52,10 +52,14 @@ def push(
     reporter: Reporter = SILENT,
     tags: Sequence[str] = (),
     login: Login | None = None,
+    neighbours: Sequence[str] = (),
     jobs: int = JOBS,
     chunk: int = CHUNK,
 ) -> PushResult:
     """Push images, one per platform, under a reference and more ``tags``; several become one index.
+
+    Blobs are mounted from where this store sent them last, from the base's repository, and from ``neighbours``:
+    references to images of the same registry that may have some.
 
     Raises UsageError for a reference that does not fit, OfflineError, CredentialsError, NetworkError after the last
     try, IntegrityError if the registry or the store has something else than it should.
@@ -78,7 +82,9 @@ def push(
         return PushResult(pinned, top.digest, wanted)
     from hermetic.outputs.oci.pushing import Push  # what sends takes longer to load than the question
 
-    work = Push(target, store, config, reporter, login=login, jobs=jobs, chunk=chunk)
+    near = [parse_reference(neighbour, config.registries) for neighbour in neighbours]
+    sources = [other.repository for other in near if other.registry == target.registry]
+    work = Push(target, store, config, reporter, login=login, sources=sources, jobs=jobs, chunk=chunk)
     for tag in [tag for tag, digest in seen.items() if digest is None]:
         seen[tag] = work.digest_of(target.with_tag(tag))
     missing = [tag for tag in wanted if seen[tag] != top.digest]

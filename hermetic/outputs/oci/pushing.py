@@ -76,6 +76,7 @@ class Push:
         reporter: Reporter,
         *,
         login: Login | None,
+        sources: Sequence[str],
         jobs: int,
         chunk: int,
     ) -> None:
@@ -84,6 +85,7 @@ class Push:
         self._reference = reference
         self._store = store
         self._reporter = reporter
+        self._sources = tuple(sources)
         self._jobs = jobs
         self._guard = threading.Lock()
         self.counts = {"sent": 0, "uploaded": 0, "mounted": 0, "present": 0}
@@ -177,7 +179,7 @@ class Push:
         registry, _, repository = (item.base.repository if item.base else "").partition("/")
         if repository and registry == self._reference.registry:
             found.append(repository)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *self._sources]))
 
     def _blob_of(self, item: Item) -> Blob:
         if item.blob is not None:

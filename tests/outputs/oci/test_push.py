@@ -168,6 +168,18 @@ class TestPush:
         assert (result.mounted, result.uploaded, result.sent) == (3, 0, picture.manifest.size)
         assert middle.received == picture.manifest.size
 
+    def test_another_machine_mounts_from_a_neighbour_that_it_names(
+        self, store: Store, middle: Proxy, tmp_path: Path
+    ) -> None:
+        picture = made(store, 150_000)
+        send(store, middle.host, picture, name="hermetic/env_1:latest")
+        other = Store.open(tmp_path / "other")
+        made(other, 150_000)
+        middle.mend()
+        neighbours = [f"{middle.host}/hermetic/env_1", "registry.example.org/not/near"]
+        result = send(other, middle.host, picture, name="hermetic/env_2:latest", neighbours=neighbours)
+        assert (result.mounted, result.sent) == (2, picture.manifest.size)
+
     def test_what_need_not_be_sent_is_known_before(self, store: Store, middle: Proxy) -> None:
         picture, more = made(store, 1000, 2000), made(store, 3000, seed=2)
         send(store, middle.host, picture)
