@@ -135,6 +135,21 @@ def test_small_packages_share_layers_where_the_budget_is_small() -> None:
     assert {layer.name for layer in plan} - {"huge"} <= {f"small/{n}" for n in range(1, 6)}
 
 
+@pytest.mark.parametrize(
+    ("name", "accelerator"),
+    [
+        *((name, True) for name in "cuda-cudart cuda-nvcc cudatoolkit cudnn libcudnn-dev libcublas libcufft libcurand "
+          "libcusparse libcusparselt0 libnvjitlink libnpp nccl cutensor libmagma_sparse rocm-core hip-runtime".split()),
+        *((name, False) for name in "libcurl libcups libcudf libcap libnsl libnuma hipscat cupy pytorch mkl magics "
+          "cudf numba".split()),
+    ],
+)  # fmt: skip
+def test_what_is_an_accelerator_library(name: str, *, accelerator: bool) -> None:
+    lock = platform_lock("linux-64", conda("python", "3.12.1", size=30 * MB), conda(name, "1", size=400 * MB))
+    lowest = plan_layers(lock)[0]
+    assert (lowest.packages == (name,)) == accelerator
+
+
 def test_an_environment_of_nothing_has_no_layers() -> None:
     assert plan_layers(platform_lock("linux-64")) == ()
 

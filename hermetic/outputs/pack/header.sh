@@ -101,6 +101,9 @@ parent=${prefix%/*}
 parent=${parent:-/}
 mkdir -p "$parent" || fail 6 "cannot make the folder $parent"
 stage=${parent%/}/.hermetic-unpack-$$
+for old in "${parent%/}"/.hermetic-unpack-*; do
+  [ ! -d "$old" ] || say "$old is there: remove it, unless somebody is unpacking at this moment"
+done
 mkdir -m 700 "$stage" || fail 6 "cannot write in $parent"
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT

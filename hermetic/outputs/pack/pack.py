@@ -80,18 +80,17 @@ def pack(
     ``name`` is what the pack calls itself. ``link_scripts`` is ``refuse`` or ``skip``: what scripts write may hold the
     prefix in ways that nobody knows. Raises UsageError for another machine's platform, and what ``build_prefix`` does.
     """
-    _check(lock, compression, link_scripts)
+    _check(lock, output, compression, link_scripts)
     order = Order(lock, _MARK, store, config, reporter, offline, link_scripts, "auto", addresses or {}, jobs)
     try:
-        with store.staging() as scratch:
+        with writing_whole(output, mode=0o755) as file, store.staging() as scratch:
             folder = scratch / "env"
             folder.mkdir()
             trees = obtain(order)
             digest, _ = make(order, trees, folder)
             entries = read_manifest(store.blob_path(digest).read_bytes())
             table = find_table(order, trees, folder)
-            with writing_whole(output, mode=0o755) as file:
-                size, whole = _write(file, order, entries, table, folder, name=name, compression=compression)
+            size, whole = _write(file, order, entries, table, folder, name=name, compression=compression)
     except OSError as error:
         if fault := machine_fault(error, f"cannot pack {output}", (store.root, output.absolute().parent)):
             raise fault from error
@@ -99,7 +98,9 @@ def pack(
     return Pack(output, size, whole, sum(entry.kind == FILE for entry in entries))
 
 
-def _check(lock: PlatformLock, compression: str, link_scripts: str) -> None:
+def _check(lock: PlatformLock, output: Path, compression: str, link_scripts: str) -> None:
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder", remedy="name the file with --output")
     if compression not in COMPRESSIONS:
         raise UsageError(
             f"a pack cannot be compressed with {compression!r}", remedy=f"use one of: {', '.join(COMPRESSIONS)}"

@@ -14,7 +14,7 @@ import hermetic
 from hermetic.lock.model import PlatformLock
 from hermetic.store import Store
 
-BASE = "python python_abi prefix-probe numpy"
+BASE = "python python_abi prefix-probe"
 SHEBANGS = {
     "bin/tool": f"#!{hand.PLACEHOLDER}/bin/python\nprint('{hand.PLACEHOLDER}')\n",
     "bin/versioned": f"#!{hand.PLACEHOLDER}/bin/python3.11 -u\n",
@@ -41,7 +41,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory, channel: Path) -> tuple[list[Path], list[Path]]:
-    """A real Python, numpy, entry points, scripts, and files of every kind that hold a prefix: archives and wheels."""
+    """A real Python, entry points, scripts, and files of every kind that hold a prefix: archives and wheels."""
     folder = tmp_path_factory.mktemp("packages")
     hand.write_package(folder, "shebangs", "1.0", files=SHEBANGS)
     hand.write_package(
