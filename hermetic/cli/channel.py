@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Make the channel."""
     from pathlib import Path
 
+    from hermetic.config import load_config
     from hermetic.outputs.channel import DEFAULT_REQUIREMENTS, make_channel
 
     wanted = arguments.wheels if arguments.wheels is not None else list(DEFAULT_REQUIREMENTS)
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         wheels=[Path(item) for item in wanted if item.endswith(".whl")],
         interpreter=Path(arguments.python) if arguments.python else None,
         refresh=arguments.refresh,
+        offline=load_config(offline=arguments.offline).offline,
         reporter=ui.reporter,
     )
     ui.result(summary.text(), summary.to_dict())

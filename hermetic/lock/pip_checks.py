@@ -6,13 +6,16 @@ project, its version serves the pip requirement or contradicts it, and either is
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hermetic.errors import SpecError, UnsatisfiableError
 from hermetic.events import Reporter
 from hermetic.lock.markers import holds
 from hermetic.lock.names import Provided
+from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.stubs import pip_version
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 
@@ -32,6 +35,26 @@ def is_wheel(requirement: PipRequirement) -> bool:
 def is_vcs(requirement: PipRequirement) -> bool:
     """Tell whether a direct reference names a VCS checkout."""
     return requirement.url.startswith(("git+", "hg+", "svn+", "bzr+"))
+
+
+def refuse_missing(spec: Spec, root: Path) -> None:
+    """Refuse wheels that are not there, before any index is asked for anything. Raises SpecError."""
+    for requirement in spec.pip:
+        if not is_wheel(requirement):
+            continue
+        path = requirement.url.partition("#")[0]
+        if "://" not in path and not os.path.isfile(local_path(path, root)):  # noqa: PTH113 - no error for a long name
+            raise SpecError(
+                f"there is no file {path}",
+                place=requirement.place,
+                remedy="correct the path: it starts from the folder of the file that names it",
+            )
+        if not requirement.name:
+            raise SpecError(
+                f"{path} is no name of a wheel",
+                place=requirement.place,
+                remedy="give the file the name that it was made with: NAME-VERSION-PYTHON-ABI-PLATFORM.whl (PEP 427)",
+            )
 
 
 def refuse_sources(spec: Spec) -> None:

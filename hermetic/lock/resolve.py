@@ -17,7 +17,7 @@ from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.incremental import check_update, kept_wheels
 from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
-from hermetic.lock.pip_checks import refuse_sources
+from hermetic.lock.pip_checks import refuse_missing, refuse_sources
 from hermetic.lock.pip_resolver import NeedsSourceError, PipAnswer, PipResolver, PythonRefusedError
 from hermetic.lock.pip_side import resolve_pip
 from hermetic.lock.source import BuildWheel
@@ -69,6 +69,7 @@ def resolve(
     moment = parse_time(exclude_newer)
     platforms = spec.platforms or (current_platform(),)
     check_update(previous, update)
+    refuse_missing(spec, root or Path.cwd())
     refuse_sources(spec)
     cache = cache_folder(config)
     offline = offline or config.offline

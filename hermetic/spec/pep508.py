@@ -40,7 +40,9 @@ _NAMED_URL = re.compile(
     r"(?P<head>[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?)[ \t]*@[ \t]*(?P<url>.+)\Z", re.DOTALL
 )
 _EXTRAS_TAIL = re.compile(r"(?P<path>.*[^\s\[])\[(?P<extras>[A-Za-z0-9_.,\s-]*)\]\Z", re.DOTALL)
-_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar", ".tar.zst")
+ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar", ".tar.zst")
+"""How files end that are never names of projects: looked up by name, such a one could be anybody's."""
+
 _DIGEST = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 MAX_LENGTH = 4096
@@ -87,7 +89,7 @@ def pip_requirement(
     if len(text) > MAX_LENGTH:
         raise SpecError("a requirement of this length is none", place=origin.place, remedy=REMEDY)
     digests = tuple(sorted({check_hash(value, origin.place) for value in hashes}))
-    if not editable and (found := _PLAIN.match(text)):
+    if not editable and not text.lower().endswith(ARCHIVES) and (found := _PLAIN.match(text)):
         extras = tuple(sorted({normal_name(extra.strip()) for extra in (found["extras"] or "").split(",") if extra}))
         terms = sorted({operator + version for operator, version in _TERM.findall(found["terms"])})
         requirement = PipRequirement(normal_name(found["name"]), extras, ",".join(terms))
@@ -262,7 +264,7 @@ def _is_path(text: str) -> bool:
         or re.match(r"[A-Za-z]:[\\/]", head) is not None
         or "/" in bare
         or "\\" in bare
-        or bare.lower().endswith(_ARCHIVES)
+        or bare.lower().endswith(ARCHIVES)
     )
 
 

@@ -257,6 +257,22 @@ class TestWheels:
             world.lock(["python 3.11.*"], ["leaf", "./dist/gone-1.0-py3-none-any.whl"])
         assert caught.value.place == Place("requirements.txt", 2)
         assert "there is no file ./dist/gone-1.0-py3-none-any.whl" in caught.value.message
+        assert caught.value.place == Place("requirements.txt", 2)
+
+    @pytest.mark.parametrize("text", ["x.whl", "X.WHL", "mine-1.0.whl", "gone-1.0-py3-none-any.whl"])
+    def test_a_file_that_is_not_there_is_looked_up_nowhere(self, world: World, text: str) -> None:
+        make_wheel(world.folder / "wheels", "x-whl", "1.0")  # what the name could be taken for
+        write_index(world.folder / "simple", world.folder / "wheels")
+        with pytest.raises(SpecError) as caught:
+            world.lock(["python 3.11.*"], ["leaf", text])
+        assert caught.value.message == f"there is no file ./{text}"
+        assert caught.value.place == Place("requirements.txt", 2)
+        assert not world.server.asked
+
+    def test_a_file_that_has_no_wheels_name(self, world: World) -> None:
+        (world.folder / "x.whl").write_bytes(b"")
+        with pytest.raises(SpecError, match=r"\./x\.whl is no name of a wheel"):
+            world.lock(["python 3.11.*"], ["x.whl"])
 
     def test_a_named_wheel_of_another_platform(self, world: World) -> None:
         make_wheel(world.folder / "dist", "mine", "1.0", tag="cp311-cp311-win_amd64")

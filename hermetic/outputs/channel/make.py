@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hermetic.digest import key, sha256_file
-from hermetic.errors import HermeticError, MachineError, UsageError
+from hermetic.errors import HermeticError, MachineError, OfflineError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.outputs.channel import extras
 from hermetic.outputs.channel.archive import FORMAT, File, Package, build_hash
@@ -93,6 +93,7 @@ def make_channel(
     interpreter: Path | None = None,
     pyc: bool = False,
     refresh: bool = False,
+    offline: bool = False,
     reporter: Reporter = SILENT,
     jobs: int | None = None,
 ) -> ChannelSummary:
@@ -101,12 +102,12 @@ def make_channel(
     It gets Python (``interpreter``, default the running one), the system's libraries that it needs, the
     newest wheels that satisfy ``requirements`` and those given as files, and a few packages to try things
     with. Packages that are there stay. What ``requirements`` led to is remembered in the channel: asked
-    again, the same channel comes out without a look at the network, unless ``refresh`` is set. ``pyc``
-    ships byte code in the packages of one platform.
+    again, the same channel comes out without a look at the network, unless ``refresh`` is set; ``offline`` allows
+    nothing else. ``pyc`` ships byte code in the packages of one platform.
 
     The same inputs give the same bytes. A run that is killed leaves an index that names only whole archives.
 
-    Raises UsageError (no CPython, no glibc, a wheel that does not fit), UnsatisfiableError, NetworkError,
+    Raises UsageError (no CPython, no glibc, a wheel that does not fit), UnsatisfiableError, NetworkError, OfflineError,
     IntegrityError (a damaged wheel), MachineError.
     """
     from filelock import FileLock
@@ -115,12 +116,15 @@ def make_channel(
     python = ask(interpreter)
     loader = this_machine()
     given = [read_wheel(path) for path in sorted(wheels)]
+    if offline and refresh:
+        raise UsageError("--refresh looks for newer wheels, and --offline forbids it", remedy="leave out one of them")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with FileLock(directory / ".lock"), tempfile.TemporaryDirectory(prefix="hermetic-channel-") as scratch:
             folder = Folder(directory)
             folder.clean()
-            maker = _Maker(folder, python, loader, pyc, Path(scratch), reporter, jobs or min(4, os.cpu_count() or 1))
+            count = jobs or min(4, os.cpu_count() or 1)
+            maker = _Maker(folder, python, loader, pyc, Path(scratch), reporter, count, offline)
             return maker.make(wanted, given, refresh=refresh)
     except HermeticError:
         raise
@@ -141,6 +145,7 @@ class _Maker:
     scratch: Path
     reporter: Reporter
     jobs: int
+    offline: bool
 
     @property
     def subdir(self) -> str:
@@ -206,6 +211,11 @@ class _Maker:
     # ------------------------------------------------------------------ wheels
     def _wheels(self, requirements: Sequence[str], given: Sequence[WheelFacts]) -> dict[str, WheelFacts]:
         """Give the wheels to package, by project: those given as files win over downloaded ones."""
+        if requirements and self.offline:
+            raise OfflineError(
+                f"which wheels these need was never looked up, and we are offline: {', '.join(requirements)}",
+                remedy="make the channel once online, or give the wheels as files: --wheel FILE.whl",
+            )
         folder = self.scratch / "wheels"
         folder.mkdir()
         with task(self.reporter, "wheels", "downloading wheels"):

@@ -18,7 +18,15 @@ from support.servers import refusing, simple_index
 from support.wheels import make_wheel
 
 from hermetic.digest import sha256_file
-from hermetic.errors import CredentialsError, IntegrityError, MachineError, NetworkError, UnsatisfiableError, UsageError
+from hermetic.errors import (
+    CredentialsError,
+    IntegrityError,
+    MachineError,
+    NetworkError,
+    OfflineError,
+    UnsatisfiableError,
+    UsageError,
+)
 from hermetic.outputs.channel import DEFAULT_REQUIREMENTS, make_channel
 from hermetic.outputs.channel.folder import Folder
 from hermetic.outputs.channel.index import read_records
@@ -270,8 +278,25 @@ def test_requirements_come_from_pips_index_and_are_remembered(copy: Path, tmp_pa
         asked = len(server.requests)
         assert make_channel(copy, requirements=["app"], pyc=True).packages == first.packages
         assert len(server.requests) == asked  # what the requirement led to is remembered: no look at the index
+        assert make_channel(copy, requirements=["app"], pyc=True, offline=True).packages == first.packages
+        with pytest.raises(UsageError, match="--offline"):
+            make_channel(copy, requirements=["app"], pyc=True, refresh=True, offline=True)
         newer = make_channel(copy, requirements=["app"], pyc=True, refresh=True)
         assert [name.split("/")[1].split("-py")[0] for name in newer.made] == ["app-2.0"]
+
+
+def test_offline_no_index_is_asked(copy: Path, tmp_path: Path, pip: Use) -> None:
+    folder = tmp_path / "index"
+    own = make_wheel(folder, "app", "1.0")
+    before = tree(copy)
+    with simple_index(folder) as server:
+        pip(f"{server.url}/simple/")
+        with pytest.raises(OfflineError, match="we are offline: app, other>=1"):
+            make_channel(copy, requirements=["other>=1", "app"], pyc=True, offline=True)
+        assert tree(copy) == before
+        made = make_channel(copy, requirements=[], wheels=[own], pyc=True, offline=True).made
+        assert [name.split("/")[1].split("-py")[0] for name in made] == ["app-1.0"]
+        assert server.requests == []
 
 
 def test_requirements_that_cannot_be_met_say_so(copy: Path, tmp_path: Path, pip: Use) -> None:
