@@ -83,7 +83,8 @@ def _ask(scheme: str, host: str, port: int | None, request: str) -> bytes:
 
     timeout = min(patience().timeout, 10.0)
     data = b""
-    with socket.create_connection((host, port or (443 if scheme == "https" else 80)), timeout) as plain:
+    place = host.encode("ascii")  # as bytes: for a text, the system's names are encoded by tables that take their time
+    with socket.create_connection((place, port or (443 if scheme == "https" else 80)), timeout) as plain:  # type: ignore[arg-type]
         plain.settimeout(timeout)
         connection = plain
         if scheme == "https":

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_samples import Told, made, send
-from support.registries import registry
+from support.registries import registry, skopeo
 from support.registry_proxy import Proxy, proxy, status
 from support.registry_tokens import TokenServer, token_server
 
@@ -84,6 +84,13 @@ class TestPasswords:
             assert send(store, real.host, made(store, 100), login=login).uploaded == 2
             assert image_exists(f"{real.host}/team/app:1", config=Config(), login=login)
             assert resolve(f"{real.host}/team/app:1", config=Config(), login=login).manifests
+
+    def test_what_another_client_has_filed(self, home: Path, tmp_path: Path, store: Store) -> None:
+        with registry(tmp_path, user="ada", password=SECRET) as real:
+            (home / ".docker").mkdir()
+            file = home / ".docker" / "config.json"
+            skopeo("login", f"--authfile={file}", "--tls-verify=false", "-u", "ada", "-p", SECRET, real.host)
+            round_trip(store, real.host, tmp_path)
 
     def test_with_none(self, tmp_path: Path, store: Store) -> None:
         with registry(tmp_path, user="ada", password=SECRET) as real:
