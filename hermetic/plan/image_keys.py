@@ -44,7 +44,7 @@ def fragment_key(
     matter; ``dropped`` are paths that other packages' files replace; ``form`` says how the archive is written.
     """
     return key(
-        "image-fragment/2",
+        "image-fragment/4",
         {
             "package": package_identity(package),
             "prefix": prefix,
@@ -56,9 +56,9 @@ def fragment_key(
     )
 
 
-def layer_key(fragments: Sequence[tuple[str, str]], compression: str) -> str:
-    """Give the key of a layer made of fragments: the digests of their two members, in their order."""
-    return key("image-layer/2", {"fragments": [list(blobs) for blobs in fragments], "compression": compression})
+def layer_key(fragments: Sequence[str], *, folders: Sequence[str], form: Sequence[str | int]) -> str:
+    """Give the key of a layer: the digests of its fragments in their order, and the folders that come before them."""
+    return key("image-layer/4", {"fragments": list(fragments), "folders": list(folders), "form": list(form)})
 
 
 def image_key(
@@ -75,7 +75,7 @@ def image_key(
     """
     packages: list[CondaPackage | Wheel] = [*lock.conda, *lock.wheels]
     return key(
-        "image/2",
+        "image/3",
         {
             "platform": lock.platform,
             "packages": [package_identity(package) for package in packages],

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hermetic.lock.model import CondaPackage, PlannedLayer
+from hermetic.outputs.oci.compression import archive_form
 from hermetic.outputs.oci.config import as_oci, make_config, make_manifest
 from hermetic.outputs.oci.contents import Contents, Package, layer_name, layout_words, look, owner
-from hermetic.outputs.oci.fragments import Parcel, made_item, make_fragments, write_items
-from hermetic.outputs.oci.image import METADATA, form
+from hermetic.outputs.oci.fragments import Group, Parcel, made_item, make_fragments, write_items
+from hermetic.outputs.oci.image import METADATA
 from hermetic.outputs.oci.layer import Fragment, find_fragment, make_layer
 from hermetic.outputs.oci.model import PREFIX, BaseImage, Image, Layer
 from hermetic.outputs.oci.options import ImageOptions
@@ -62,7 +63,7 @@ def assemble_image(order: Order, layers: Sequence[PlannedLayer], base: BaseImage
     check_python(lock)
     trees: dict[str, Tree] = {}
     env = _survey(order, packages, layout, trees)
-    fragments = _fragments(order, options, env, trees)
+    fragments = _fragments(order, options, layers, env, trees)
     with ThreadPoolExecutor(order.jobs or os.cpu_count() or 1) as pool:
         planned = [[fragments[name] for name in layer.packages] for layer in layers]
         made = list(
@@ -152,11 +153,13 @@ def _linked(order: Order, contents: Mapping[str, Contents]) -> list[str]:
     return [owner(package) for package in conda] + wheels
 
 
-def _fragments(order: Order, options: ImageOptions, env: _Environment, trees: dict[str, Tree]) -> dict[str, Fragment]:
+def _fragments(
+    order: Order, options: ImageOptions, layers: Sequence[PlannedLayer], env: _Environment, trees: dict[str, Tree]
+) -> dict[str, Fragment]:
     """Give all fragments by their package's name in a plan; those that the store lacks are made."""
     packages, layout = env.packages, env.layout
     python = order.lock.python()
-    words = form(options)
+    words = archive_form(options)
     keys: dict[str, str] = {}
     for package in packages:
         name = owner(package)
@@ -170,13 +173,21 @@ def _fragments(order: Order, options: ImageOptions, env: _Environment, trees: di
             dropped=env.lost.get(name, ()),
             form=words,
         )
-    found = {owner(package): find_fragment(order.store, keys[owner(package)]) for package in packages}
-    missing = [package for package in packages if found[owner(package)] is None]
+    found = {name: find_fragment(order.store, key) for name, key in keys.items()}
+    missing = {layer_name(package): package for package in packages if found[owner(package)] is None}
     if missing:
-        trees |= obtain(order, {package.sha256 for package in missing} - trees.keys())
-        parcels = [Parcel(keys[owner(p)], p, trees[p.sha256], env.lost.get(owner(p), frozenset())) for p in missing]
-        made = make_fragments(order, options, layout, parcels, compiles=env.compiles)
-        found |= {owner(package): fragment for package, fragment in zip(missing, made, strict=True)}
+        trees |= obtain(order, {package.sha256 for package in missing.values()} - trees.keys())
+        parcels = {
+            name: Parcel(keys[owner(p)], p, trees[p.sha256], env.lost.get(owner(p), frozenset()))
+            for name, p in missing.items()
+        }
+        groups: list[Group] = []
+        for layer in layers:
+            group = [parcels[name] for name in layer.packages if name in parcels]
+            whole = len(group) == len(layer.packages)
+            groups += [Group(group, whole)] if whole else [Group([parcel], whole=False) for parcel in group]
+        made = make_fragments(order, options, layout, groups, compiles=env.compiles)
+        found |= {name: made[key] for name, key in keys.items() if key in made}
     return {layer_name(package): fragment for package in packages if (fragment := found[owner(package)])}
 
 

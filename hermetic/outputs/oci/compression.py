@@ -15,7 +15,7 @@ from typing import Protocol
 from hermetic.digest import sha256_bytes
 from hermetic.errors import IntegrityError
 from hermetic.outputs.oci.model import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
-from hermetic.outputs.oci.options import GZIP, NONE, ZSTD
+from hermetic.outputs.oci.options import GZIP, NONE, ZSTD, ImageOptions
 from hermetic.outputs.oci.tar import END
 
 BLOCK = 1 << 20
@@ -24,6 +24,7 @@ BLOCK = 1 << 20
 MEDIA_TYPES = {GZIP: LAYER_GZIP, ZSTD: LAYER_ZSTD, NONE: LAYER_TAR}
 _FAST = {GZIP: 1, ZSTD: 3, NONE: 0}
 _IGZIP = 2
+_EMPTY = b"\x1f\x8b\x08" + bytes(6) + b"\xff\x03" + bytes(9)  # a gzip member of nothing
 _GZIP_FORMAT = 31  # zlib's number for a gzip header and the largest window
 
 
@@ -45,14 +46,46 @@ class _Plain:
         return b""
 
 
+class _Igzip:
+    """igzip, kept away from an undefined value of its own.
+
+    The size of its hash table is undefined when a stream ends whose bytes it has only collected till then: a short
+    member came out one way a hundred times, and another way the next time. So a member that fits into one block
+    is compressed in one call, and a longer one begins with a whole block.
+    """
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._first = b""
+        self._stream: Compressor | None = None
+
+    def compress(self, data: bytes | memoryview, /) -> bytes:
+        if self._stream is None:
+            if not self._first:
+                self._first = bytes(data)
+                return b""
+            from isal import isal_zlib
+
+            self._stream = isal_zlib.compressobj(self._level, isal_zlib.DEFLATED, _GZIP_FORMAT)
+            return self._stream.compress(self._first) + self._stream.compress(data)
+        return self._stream.compress(data)
+
+    def flush(self) -> bytes:
+        if self._stream:
+            return self._stream.flush()
+        if not self._first:
+            return _EMPTY
+        from isal import igzip_lib
+
+        return igzip_lib.compress(self._first, self._level, flag=igzip_lib.COMP_GZIP)
+
+
 def compressor(compression: str, level: int | None = None) -> Compressor:
     """Begin a member. Its header has no time and no name."""
     level = _FAST[compression] if level is None else level
     if compression == GZIP:
         if level <= _IGZIP:
-            from isal import isal_zlib
-
-            return isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_FORMAT)
+            return _Igzip(level)
         import zlib
 
         return zlib.compressobj(level, zlib.DEFLATED, _GZIP_FORMAT)
@@ -78,6 +111,12 @@ def fingerprint(compression: str, level: int | None = None) -> str:
     member = compressor(compression, level)
     made = member.compress(sample[:BLOCK])
     return sha256_bytes(made + member.flush())
+
+
+def archive_form(options: ImageOptions) -> list[str | int]:
+    """Give, for keys, how archives are written: compression, level (-1: the fast one), time, and what libraries do."""
+    level = -1 if options.level is None else options.level
+    return [options.compression, level, options.time, fingerprint(options.compression, options.level)]
 
 
 def expanded(compression: str, packed: Iterable[bytes]) -> Iterator[bytes]:

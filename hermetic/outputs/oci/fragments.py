@@ -19,8 +19,8 @@ from hermetic.events import task
 from hermetic.lock.model import Wheel
 from hermetic.outputs.oci.compiling import compiled
 from hermetic.outputs.oci.contents import Item, Package, conda_item, owner, placed_files
-from hermetic.outputs.oci.layer import Fragment
-from hermetic.outputs.oci.members import MemberWriter, folder_entries, folders, write_folders
+from hermetic.outputs.oci.layer import Fragment, LayerWriter
+from hermetic.outputs.oci.members import LayerHash, MemberWriter, folders
 from hermetic.outputs.oci.model import PREFIX
 from hermetic.outputs.oci.options import ImageOptions
 from hermetic.outputs.prefix.conda_files import CondaFile, conda_files, stale_pyc
@@ -51,10 +51,28 @@ class Parcel:
     pyc: list[FileEntry] = field(default_factory=list)
 
 
+@dataclass
+class Group:
+    """Fragments that are made one after the other; ``whole`` if they are all of a layer, in its order."""
+
+    parcels: Sequence[Parcel]
+    whole: bool
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files, not compressed."""
+        return sum(item.entry.size for parcel in self.parcels for item in parcel.items)
+
+    def folders(self) -> list[str]:
+        """Give all folders of the layer, sorted."""
+        return folders_above(item for parcel in self.parcels for item in parcel.items)
+
+
 def make_fragments(
-    order: Order, options: ImageOptions, layout: PrefixLayout, parcels: Sequence[Parcel], *, compiles: bool
-) -> list[Fragment]:
-    """Make fragments, as many at a time as the order has jobs, and give them; the store remembers them."""
+    order: Order, options: ImageOptions, layout: PrefixLayout, groups: Sequence[Group], *, compiles: bool
+) -> dict[str, Fragment]:
+    """Make fragments, as many groups at a time as the order has jobs; give them by key. The store remembers them."""
+    parcels = [parcel for group in groups for parcel in group.parcels]
     jobs = order.jobs or os.cpu_count() or 1
     with task(order.reporter, TASK, "making layers", len(parcels), "packages"), ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(jobs))
@@ -62,32 +80,34 @@ def make_fragments(
         list(pool.map(lambda parcel: _place(parcel, layout, compiles=compiles), parcels))
         if compiles:
             _compile(order, layout, parcels, held.enter_context(order.store.staging()))
-        largest = sorted(parcels, key=lambda parcel: -sum(item.entry.size for item in parcel.items))
         made: dict[str, Fragment] = {}
 
-        def make(parcel: Parcel) -> None:
-            made[parcel.key] = _fragment(order, options, layout, parcel)
-            order.store.put_result(parcel.key, vars(made[parcel.key]))
-            order.reporter.advance(TASK)
+        def make(group: Group) -> None:
+            for parcel in group.parcels:
+                parcel.items.append(_own_item(parcel, layout))
+            layer = LayerWriter(order.store, group.folders(), options) if group.whole else None
+            for parcel in group.parcels:
+                fragment, entries = write_items(order, options, parcel.items, layer=layer.hash if layer else None)
+                fragment = replace(fragment, listing=order.store.put_bytes(manifest_bytes(entries)))
+                order.store.put_result(parcel.key, vars(fragment))
+                made[parcel.key] = fragment
+                order.reporter.advance(TASK)
+            if layer:
+                layer.finish([made[parcel.key] for parcel in group.parcels])
 
-        list(pool.map(make, largest))
-        return [made[parcel.key] for parcel in parcels]
+        list(pool.map(make, sorted(groups, key=lambda group: -group.size)))
+        return made
 
 
 def write_items(
-    order: Order, options: ImageOptions, items: Iterable[Item], root: str = ROOT
+    order: Order, options: ImageOptions, items: Sequence[Item], root: str = ROOT, layer: LayerHash | None = None
 ) -> tuple[Fragment, list[FileEntry]]:
-    """Write items, whose paths are relative to ``root``, into two members: all folders above them, and then they.
+    """Write items, whose paths are relative to ``root``, sorted by path, into a member, without their folders.
 
-    The folders stand apart because an archive may name a path only once for the Docker Engine, and the packages of one
-    layer share folders. Gives the entries too; all is sorted by path.
+    Gives the entries too, folders among them.
     """
     ordered = sorted(items, key=lambda item: item.entry.path)
-    inner = folders(item.entry.path for item in ordered)
-    above = folders([f"{root}/.", *(f"{root}/{folder}/." for folder in inner)])
-    first = write_folders(order.store, above, options.compression, options.level, options.time)
-    before = (order.store.blob_path(first.blob).read_bytes(), folder_entries(above, options.time))
-    with MemberWriter(order.store, options.compression, options.level, options.time, after=before) as writer:
+    with MemberWriter(order.store, options.compression, options.level, options.time, layer=layer) as writer:
         for item in ordered:
             entry = item.entry
             writer.begin(entry, f"{root}/{entry.path}")
@@ -99,10 +119,17 @@ def write_items(
                         writer.write(piece)
                 writer.end(entry)
         member = writer.finish()
+    inner = folders(item.entry.path for item in ordered)
     entries = [*(FileEntry(folder, FOLDER) for folder in inner), *(item.entry for item in ordered)]
     entries.sort(key=lambda entry: entry.path)
-    fragment = Fragment(**member.to_dict(), folders=tuple(above), above=first.blob, above_size=first.size)
-    return fragment, entries
+    above = folders_above(items, root)
+    return Fragment(member.blob, member.size, member.tar_size, tuple(above)), entries
+
+
+def folders_above(items: Iterable[Item], root: str = ROOT) -> list[str]:
+    """Give all folders that items need in an archive, sorted."""
+    inner = folders(item.entry.path for item in items)
+    return sorted({*folders([f"{root}/."]), *(f"{root}/{folder}" for folder in inner)})
 
 
 def made_item(path: str, data: bytes, *, executable: bool = False) -> Item:
@@ -150,12 +177,9 @@ def _as_file(item: Item, scratch: Path) -> str:
     return str(file)
 
 
-def _fragment(order: Order, options: ImageOptions, layout: PrefixLayout, parcel: Parcel) -> Fragment:
-    package = parcel.package
-    if isinstance(package, Wheel):
+def _own_item(parcel: Parcel, layout: PrefixLayout) -> Item:
+    """Give the file in which a package's files are listed: it depends on nothing but the package and its Python."""
+    if isinstance(parcel.package, Wheel):
         written = record(parcel.tree, layout, parcel.placed, parcel.pyc)
-        own = Item(written.entry, data=written.data)
-    else:
-        own = made_item(*package_record(package, parcel.files, parcel.pyc))
-    fragment, entries = write_items(order, options, [*parcel.items, own])
-    return replace(fragment, listing=order.store.put_bytes(manifest_bytes(entries)))
+        return Item(written.entry, data=written.data)
+    return made_item(*package_record(parcel.package, parcel.files, parcel.pyc))

@@ -20,7 +20,7 @@ from hermetic.digest import canonical_json, sha256_bytes
 from hermetic.errors import UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.model import PlannedLayer, PlatformLock
-from hermetic.outputs.oci.compression import fingerprint
+from hermetic.outputs.oci.compression import archive_form
 from hermetic.outputs.oci.model import INDEX, PREFIX, BaseImage, Blob, Image, oci_platform
 from hermetic.outputs.oci.options import ImageOptions
 from hermetic.plan.image_keys import image_key as key_of_image
@@ -108,7 +108,7 @@ def image_key(
         "layers": [[layer.descriptor.to_dict(), layer.diff_id] for layer in base.layers],
     }
     made = {
-        "form": form(options),
+        "form": archive_form(options),
         "user": options.user,
         "labels": dict(options.labels),
         "link_scripts": options.link_scripts,
@@ -117,12 +117,6 @@ def image_key(
         "compiled": lock.platform == current_platform(),
     }
     return key_of_image(lock, layers, prefix=PREFIX, base=stands_on, options=made)
-
-
-def form(options: ImageOptions) -> list[str | int]:
-    """Give, for keys, how archives are written: compression, level (-1: the fast one), time, and what libraries do."""
-    level = -1 if options.level is None else options.level
-    return [options.compression, level, options.time, fingerprint(options.compression, options.level)]
 
 
 def _checked(lock: PlatformLock, layers: Sequence[PlannedLayer], base: BaseImage) -> tuple[PlannedLayer, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hermetic.errors import IntegrityError
 from hermetic.outputs.oci.compression import BLOCK, closing, compressor
 from hermetic.outputs.oci.tar import END, header, padding
-from hermetic.plan.files import FILE, FOLDER, FileEntry
+from hermetic.plan.files import FILE, FileEntry
 from hermetic.store.faults import machine_faults
 from hermetic.store.intake import write_all
 
@@ -32,8 +32,8 @@ class Member:
     """A compressed member in the store.
 
     ``blob`` is its sha256, ``size`` counts its bytes and ``tar_size`` those of its tar entries. ``layer_digest`` and
-    ``diff_id`` (hex digits) are those of the layer that it is with nothing but the closing member after it, and what it
-    was begun after before it.
+    ``diff_id`` (hex digits) are those of the layer that it is with nothing but the closing member after it; they are
+    empty where it was written as a part of another layer.
     """
 
     blob: str
@@ -47,21 +47,36 @@ class Member:
         return dict(vars(self))
 
 
+class LayerHash:
+    """The digests of a layer while its members are written, one after the other."""
+
+    def __init__(self, compression: str) -> None:
+        self.content, self.packed = hashlib.sha256(), hashlib.sha256()
+        self._closing = closing(compression)
+
+    def close(self) -> tuple[str, str]:
+        """Close the layer; give its digest and its diff ID, in hex digits."""
+        self.packed.update(self._closing)
+        self.content.update(END)
+        return self.packed.hexdigest(), self.content.hexdigest()
+
+
 class MemberWriter:
     """Writes one member. A context manager: what was begun and not finished leaves nothing."""
 
     def __init__(
-        self, store: Store, compression: str, level: int | None, time: int, *, after: tuple[bytes, bytes] = (b"", b"")
+        self, store: Store, compression: str, level: int | None, time: int, *, layer: LayerHash | None = None
     ) -> None:
-        """Begin a member; ``after`` is what comes before it in a layer of its own: as it is packed, and unpacked."""
+        """Begin a member; ``layer`` is that of the layer that it is a part of (None: one of its own)."""
         self._store = store
-        self._closing = closing(compression)
+        self._alone = layer is None
+        self._layer = layer or LayerHash(compression)
         self._compressor = compressor(compression, level)
         self._time = time
         self._buffer = memoryview(bytearray(BLOCK))
         self._filled = 0
         self._tar_size = self._size = 0
-        self._blob, self._layer, self._tar = hashlib.sha256(), hashlib.sha256(after[0]), hashlib.sha256(after[1])
+        self._blob = hashlib.sha256()
         self._path: Path = store.temporary()
         self._handle = -1
 
@@ -121,9 +136,7 @@ class MemberWriter:
             self._handle = -1
             blob = self._blob.hexdigest()
             self._store.adopt(self._path, blob)
-        self._tar.update(END)
-        self._layer.update(self._closing)
-        return Member(blob, self._size, self._tar_size, self._layer.hexdigest(), self._tar.hexdigest())
+        return Member(blob, self._size, self._tar_size, *(self._layer.close() if self._alone else ("", "")))
 
     def _advance(self, count: int) -> None:
         self._filled += count
@@ -132,7 +145,7 @@ class MemberWriter:
 
     def _flush(self) -> None:
         block = self._buffer[: self._filled]
-        self._tar.update(block)
+        self._layer.content.update(block)
         self._tar_size += len(block)
         self._filled = 0
         self._put(self._compressor.compress(block))
@@ -140,7 +153,7 @@ class MemberWriter:
     def _put(self, packed: bytes) -> None:
         if packed:
             self._blob.update(packed)
-            self._layer.update(packed)
+            self._layer.packed.update(packed)
             self._size += len(packed)
             with machine_faults("store a layer", self._store.root, needed=len(packed)):
                 write_all(self._handle, memoryview(packed))
@@ -155,15 +168,3 @@ def folders(paths: Iterable[str]) -> list[str]:
             found.add(folder)
             folder = folder.rpartition("/")[0]
     return sorted(found)
-
-
-def folder_entries(paths: Iterable[str], time: int) -> bytes:
-    """Give the tar entries of some folders."""
-    return b"".join(header(FileEntry(path, FOLDER), path, time) for path in paths)
-
-
-def write_folders(store: Store, paths: Sequence[str], compression: str, level: int | None, time: int) -> Member:
-    """Write a member with nothing but folders."""
-    with MemberWriter(store, compression, level, time) as writer:
-        writer.write(folder_entries(paths, time))
-        return writer.finish()
