@@ -98,13 +98,7 @@ def pin_environment(
 
     project = open_project(start)
     declaration = project.declaration(project.choose(name))
-    declared = declared_base(declaration)
-    if base and declared and base != declared:
-        raise UsageError(
-            f"{declaration.name} declares {'a Dockerfile' if declared == DOCKERFILE else declared} as its base",
-            place=Place(str(declaration.files[0])) if declaration.files else None,
-            remedy="change it there, then run 'hermetic base pin'",
-        )
+    refuse_other_base(declaration, base)
     before = fitting_lock(project, declaration, locked=False, offline=offline, reporter=reporter)
     chosen = [check_platform(platform) for platform in platforms] or _with_images(before)
     config = project.config(offline=offline)
@@ -121,6 +115,17 @@ def pin_environment(
     )
     write_lock(after, declaration.lock_path)
     return BaseOutcome(declaration.name, declaration.lock_path, tuple(_moves(before, after, chosen)), after)
+
+
+def refuse_other_base(declaration: Declaration, base: str) -> None:
+    """Raise UsageError for a base that is not the declared one."""
+    declared = declared_base(declaration)
+    if base and declared and base != declared:
+        raise UsageError(
+            f"{declaration.name} declares {'a Dockerfile' if declared == DOCKERFILE else declared} as its base",
+            place=Place(str(declaration.files[0])) if declaration.files else None,
+            remedy="change it there, then run 'hermetic base pin'",
+        )
 
 
 def with_bases(

@@ -192,9 +192,10 @@ def prepare_images(
     """Lock an environment, pin its base and plan its layers where that is not done, and open the bases."""
     from hermetic.lock.file import write_lock
     from hermetic.outputs.oci.image import image_key
-    from hermetic.project.basing import open_pinned, with_bases
+    from hermetic.project.basing import open_pinned, refuse_other_base, with_bases
     from hermetic.project.building import fitting_lock
 
+    refuse_other_base(declaration, order.base)
     before = fitting_lock(project, declaration, locked=locked, offline=offline, reporter=reporter)
     platforms = wanted_platforms(before, order)
     lock = with_bases(
