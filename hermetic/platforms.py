@@ -127,6 +127,12 @@ def check_system(name: str, version: str) -> tuple[str, str]:
     return virtual, version
 
 
+def system_name(virtual: str) -> str:
+    """Give the name under which a manifest declares a virtual package: ``glibc`` for ``__glibc``."""
+    short = virtual.removeprefix("__")
+    return short if _SYSTEM_NAMES.get(short) == virtual else virtual
+
+
 def virtual_packages(platform: str, accelerator: Accelerator, system: Mapping[str, str]) -> tuple[VirtualPackage, ...]:
     """Give the virtual packages that a lock for ``platform`` assumes, sorted by name.
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import Place, SpecError, UsageError
+from hermetic.errors import HermeticError, Place, SpecError, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.platforms import Accelerator, check_platform, check_system
@@ -261,8 +261,10 @@ def _edit(
             if lock:
                 outcome = lock_declaration(project, declaration, offline=offline, reporter=reporter, write=False)
                 write_lock(outcome.lock, outcome.path)
-        except BaseException:  # Ctrl-C too
+        except BaseException as error:  # Ctrl-C too
             write_whole(path, before)
+            if isinstance(error, HermeticError) and after != before:  # a place in it may be of what is gone again
+                error.remedy = "; ".join(filter(None, [error.remedy, f"{path.name} is as it was: nothing was changed"]))
             raise
     return outcome
 

@@ -14,7 +14,7 @@ from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.lock.file import write_lock
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
-from hermetic.platforms import Accelerator, VirtualPackage, virtual_packages
+from hermetic.platforms import Accelerator, VirtualPackage, system_name, virtual_packages
 from hermetic.project.asking import choose_platform, environment_lock
 from hermetic.project.editing import init_project
 from hermetic.project.layout import find_project
@@ -152,7 +152,7 @@ def _declare(start: str | None, name: str, lock: Lock) -> None:
         name,
         channels=list(lock.spec.get("channels", ())) or list(channels),
         platforms=sorted(lock.platforms),
-        system=[f"{name}={version}" for name, version in sorted(system.items())],
+        system=[f"{system_name(name)}={version}" for name, version in sorted(system.items())],
         conda=sorted(common & conda.keys()),
         pip=[f"{name} @ {addresses[name]}" if name in addresses else name for name in sorted(common & pip.keys())],
     )
@@ -216,7 +216,7 @@ def _as_declared(project: Project, name: str, lock: Lock, reporter: Reporter) ->
     adopted = replace(lock, spec=spec.to_dict())
     findings = check(spec, adopted, deep=True)
     for finding in findings:
-        reporter.warn(finding.message)
+        reporter.warn(f"{finding.message} ({finding.remedy})" if finding.remedy else finding.message)
     if findings:
         reporter.warn(
             "the imported lock does not meet what is declared: 'hermetic lock' mends it and keeps the other pins"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hermetic.lock.check import Finding
 from hermetic.lock.diff import Change, LockDiff, Move, PlatformDiff
+from hermetic.lock.graph import graph
 from hermetic.lock.model import CondaPackage, PlatformLock, Wheel
 from hermetic.report.text import brief, columns, counted, paint, size
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from hermetic.project.checking import LockCheck
     from hermetic.project.locking import LockOutcome
 
+_CHOSEN = 12
+"""How many of the user's requirements are named with their versions."""
 _MARKS = {Move.ADDED: "+", Move.REMOVED: "-"}
 _STYLES = {Move.ADDED: "added", Move.REMOVED: "removed"}
 
@@ -35,16 +38,26 @@ def diff_text(diff: LockDiff, *, colour: bool = False) -> str:
 
 def outcome_text(outcome: LockOutcome, *, colour: bool = False) -> str:
     """Tell what locking an environment came to: how much is locked, and every move of a pin."""
-    platforms = "; ".join(f"{name}: {contents(lock)}" for name, lock in sorted(outcome.lock.platforms.items()))
+    held = sorted(outcome.lock.platforms.items())
+    platforms = "; ".join(f"{name}: {contents(lock)}" for name, lock in held)
     title = f"{paint(outcome.name, 'name', colour=colour)}: {outcome.path}"
     if outcome.first:
-        return f"{title} is made\n  {platforms}"
+        rows = [f"{name}: {contents(lock)}{_asked(lock, outcome.lock.spec)}" for name, lock in held]
+        return "\n  ".join([f"{title} is made", *rows])
     moves = outcome.moves
     new = tuple(part for part in moves.platforms if part.platform not in moves.added)
     lines = [f"  {name} is new: {contents(outcome.lock.platforms[name])}" for name in moves.added]
     old = diff_text(LockDiff(new, removed=moves.removed), colour=colour) if new or moves.removed else ""
     lines += [f"  {line}" for line in old.splitlines()]
     return "\n".join([title, *lines]) if lines else f"{title}: nothing moved ({platforms})"
+
+
+def _asked(lock: PlatformLock, spec: Mapping[str, Any]) -> str:
+    """Name what the user asked for, with the version that was chosen."""
+    packages = graph(lock, spec)
+    chosen = [f"{node[1]} {packages.packages[node].version}" for node, requirement in packages.roots if requirement]
+    more = f", ... and {len(chosen) - _CHOSEN} more" if len(chosen) > _CHOSEN else ""
+    return f": {', '.join(chosen[:_CHOSEN])}{more}" if chosen else ""
 
 
 def contents(lock: PlatformLock) -> str:

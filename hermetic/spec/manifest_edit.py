@@ -72,16 +72,40 @@ def remove_requirements(
     """
     target = _Target(path, pip, environment)
     body, restore = _line_feeds(text)
+    known = declared_names(body, path, pip=pip, environment=environment)
     for name in names:
         wanted = normal_name(name.strip()) if pip else name.strip().lower()
-        known = declared_names(body, path, pip=pip, environment=environment)
         if wanted not in known:
-            close = get_close_matches(wanted, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it declares: {', '.join(known) or 'none'}"
             side = "pip" if pip else "conda"
-            raise UsageError(f"{quoted(name)} is no {side} requirement of this file", place=target.place, remedy=hint)
+            raise UsageError(
+                f"{quoted(name)} is no {side} requirement of this file",
+                place=target.place,
+                remedy=_meant(body, target, name.strip(), known),
+            )
         body = _remove(body, target, wanted)
     return restore(body)
+
+
+def _meant(text: str, target: _Target, name: str, known: list[str]) -> str:
+    """Tell where a requirement is, which is not where it was looked for, or what was probably meant."""
+    other = declared_names(text, target.path, pip=not target.pip, environment=target.environment)
+    if (name.lower() if target.pip else normal_name(name)) in other:
+        return "it is conda's: leave --pip out" if target.pip else "it is pip's: use --pip"
+    if target.kind == "requirements":
+        from hermetic.spec.requirements_txt import logical_lines
+
+        for _, line in logical_lines(text):
+            included = re.fullmatch(r"(?:-r|--requirement)[\s=]*(\S+)", line.strip())
+            path = target.path.parent / included[1] if included else None
+            if (
+                path
+                and path.is_file()
+                and normal_name(name)
+                in declared_names(path.read_text(encoding="utf-8", errors="replace"), path, pip=True)
+            ):
+                return f"{path} has it, which this file includes: edit that"
+    close = get_close_matches(normal_name(name) if target.pip else name.lower(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"it declares: {', '.join(known) or 'none'}"
 
 
 def declared_names(text: str, path: Path, *, pip: bool = False, environment: str = DEFAULT) -> list[str]:

@@ -140,6 +140,7 @@ def test_an_unsatisfiable_request_is_explained_and_changes_nothing(tiny: Hermeti
     assert "left" in failed.stderr
     assert "right" in failed.stderr
     assert ((project / "hermetic.toml").read_bytes(), (project / "lockfiles/default.lock.json").read_bytes()) == before
+    assert "hermetic.toml is as it was: nothing was changed" in failed.stderr
 
 
 @pytest.mark.parametrize(

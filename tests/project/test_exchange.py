@@ -12,6 +12,7 @@ from hermetic.events import Silent
 from hermetic.lock.file import read_lock, write_lock
 from hermetic.lock.formats import FORMATS
 from hermetic.lock.model import Lock
+from hermetic.platforms import check_system, system_name
 from hermetic.project.exchange import export_lock, import_lockfile
 
 BASE = "https://conda.example.org/demo"
@@ -147,3 +148,12 @@ def test_what_was_exported_from_a_channel_with_credentials_is_imported_under_its
     export_lock(str(locked), None, form, "linux-64", str(file))
     lock = read_lock(import_lockfile(str(other), str(file), "default"))
     assert {p.channel for p in lock.platforms["linux-64"].conda} == {"demo"}
+
+
+@pytest.mark.parametrize(
+    "virtual", ["__glibc", "__osx", "__win", "__cuda", "__linux", "__archspec", "__unix", "__mine"]
+)
+def test_virtual_packages_are_declared_as_people_write_them(virtual: str) -> None:
+    name = system_name(virtual)
+    assert check_system(name, "1.0")[0] == virtual
+    assert name.startswith("__") == (virtual in {"__unix", "__mine"})

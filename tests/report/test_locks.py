@@ -90,9 +90,10 @@ def outcome(old: object, new: object, *, first: bool = False) -> LockOutcome:
 
 def test_what_locking_came_to() -> None:
     total = sum(p.size for p in LINUX.conda) + sum(w.size for w in LINUX.wheels)
+    chosen = "numpy 1.26.4, python 3.11.9, requests 2.32.3, tiny 1.0"
     assert outcome_text(outcome(None, replace(LOCK, platforms={"linux-64": LINUX}), first=True)).splitlines() == [
         "default: lockfiles/default.lock.json is made",
-        f"  linux-64: 5 conda packages and 4 wheels, {total / 1000:.1f} kB",
+        f"  linux-64: 5 conda packages and 4 wheels, {total / 1000:.1f} kB: {chosen}",
     ]
     assert outcome_text(outcome(LOCK, LOCK)).startswith(
         "default: lockfiles/default.lock.json: nothing moved (linux-64:"

@@ -193,8 +193,22 @@ def test_what_is_not_there_cannot_be_removed() -> None:
         remove_requirements(ENVIRONMENT, YAML, ["nunpy"])
     assert caught.value.remedy == "did you mean 'numpy'?"
     with pytest.raises(UsageError) as caught:
-        remove_requirements(ENVIRONMENT, YAML, ["numpy"], pip=True)
+        remove_requirements(ENVIRONMENT, YAML, ["pandas"], pip=True)
     assert caught.value.remedy == "it declares: requests"
+    with pytest.raises(UsageError) as caught:
+        remove_requirements(ENVIRONMENT, YAML, ["numpy", "zzz"])
+    assert caught.value.remedy == "it declares: numpy, python", "what stands in the file, which is not changed"
+
+
+def test_what_is_elsewhere_is_said(tmp_path: Path) -> None:
+    for pip, name, remedy in ((False, "Requests", "it is pip's: use --pip"), (True, "numpy", "leave --pip out")):
+        with pytest.raises(UsageError) as caught:
+            remove_requirements(ENVIRONMENT, YAML, [name], pip=pip)
+        assert remedy in str(caught.value.remedy)
+    (tmp_path / "more.txt").write_text("tabulate>=0.9\n")
+    with pytest.raises(UsageError) as caught:
+        remove_requirements("-r more.txt\n-r absent.txt\nrich\n", tmp_path / TXT, ["Tabulate"], pip=True)
+    assert caught.value.remedy == f"{tmp_path}/more.txt has it, which this file includes: edit that"
 
 
 def test_a_malformed_file_is_not_edited() -> None:

@@ -126,11 +126,7 @@ def import_lock(
                 remedy=f"lock it: put it into hermetic.toml as `from = [{Path(file).name!r}]` and run `hermetic lock`",
             )
         case _:
-            raise LockFileError(
-                "this is no lock that hermetic knows",
-                place=Place(file),
-                remedy="it reads conda-lock.yml, pixi.lock, pylock.toml and @EXPLICIT lists",
-            )
+            raise _unknown(text, file)
 
 
 def kind_of(text: str) -> str:
@@ -141,7 +137,7 @@ def kind_of(text: str) -> str:
         return "hermetic"
     if is_explicit(text):
         return "explicit"
-    if _PYLOCK.search(text):
+    if _PYLOCK.search(text.partition("\n[")[0]):  # another tool's lock has such a key in a table
         return "pylock"
     if _TOML_LOCK.search(text):
         return "project lock"
@@ -154,6 +150,27 @@ def kind_of(text: str) -> str:
     if "dependencies" in keys or _PIN.search(text):
         return "spec"
     return ""
+
+
+def _unknown(text: str, file: str) -> LockFileError:
+    """Give the error for a file that is no lock that we know, with what can be told of it."""
+    import yaml
+
+    what, line = "", None
+    try:
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  both are safe
+        if isinstance(found, dict) and isinstance(found.get("version"), int):
+            what = f": it says version {found['version']}, and lacks what locks of that kind have"
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what, line = f": it is no YAML, {error.problem}", mark.line + 1 if mark else None
+    except (yaml.YAMLError, RecursionError, ValueError):
+        what = ": it is no YAML"
+    return LockFileError(
+        f"this is no lock that hermetic knows{what}",
+        place=Place(file, line),
+        remedy="it reads conda-lock.yml, pixi.lock, pylock.toml and @EXPLICIT lists",
+    )
 
 
 def _read(path: Path) -> str:
