@@ -67,7 +67,11 @@ def verify_image(
     based = stated[:below] == wanted[:below]
     if not based:
         findings.append(_wrong_base(stated, wanted[:below], expected))
-    scans = _scan(found, listed=below if based else 0, reporter=reporter)
+    listed = below if based else 0
+    again = all(layer.descriptor for layer in found.layers)  # an engine writes its layers out once, in one stream
+    scans = _scan(found, listed=len(stated) if again else listed, reporter=reporter)
+    if again and [scan.diff_id for scan in scans] != wanted:
+        scans = _scan(found, listed=listed, reporter=reporter)
     names = [layer.name for layer in expected.layers] if len(stated) == len(wanted) else []
     findings += _damage(found, scans, names)
     if [scan.diff_id for scan in scans] != wanted:
