@@ -114,7 +114,7 @@ def check_layers(layers: Sequence[PlannedLayer], base_layers: int) -> None:
     if total > MOST:
         raise UsageError(
             f"the image would have {total} layers, {base_layers} of them the base's; engines stack {MOST} at most",
-            remedy="lock again, so that the layers are planned for this base",
+            remedy="plan them for this base with 'hermetic base update', or choose a base with fewer layers",
         )
 
 
