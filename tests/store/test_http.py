@@ -267,7 +267,12 @@ class TestCertificates:
     def test_a_file_that_is_not_there(self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/ca.pem")
         with pytest.raises(MachineError, match="SSL_CERT_FILE"):
-            Client(Policy()).get_bytes(server.url)
+            Client(Policy()).get_bytes(server.url.replace("http:", "https:"))
+
+    def test_plain_http_needs_none(self, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/ca.pem")
+        server.fault("doc", body(b"x"))
+        assert Client(Policy()).get_bytes(f"{server.url}/doc")[0] == b"x"
 
 
 class TestDocuments:
