@@ -15,7 +15,7 @@ from hermetic.errors import DriftError, Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.file import write_lock
 from hermetic.lock.image_diff import base_differences, base_text
-from hermetic.lock.model import Base, ImagePlan, Lock
+from hermetic.lock.model import Base, ImagePlan, Lock, PlatformLock
 from hermetic.outputs.oci.bases.pinning import DOCKERFILE, open_base, pin_base
 from hermetic.platforms import check_platform
 from hermetic.project.project import Declaration, open_project
@@ -176,6 +176,8 @@ def with_bases(
     for name in platforms:
         platform, image = changed[name], changed[name].image
         layers = image.layers if image else ()
+        if name in missing:
+            _warn_of_old_glibc(platform, pinned[name], reporter)
         if name in missing or not layers:
             opened = open_pinned(
                 pinned[name], name, declaration, store=store, config=config, offline=offline, reporter=reporter
@@ -250,6 +252,17 @@ def _wanted(lock: Lock, declaration: Declaration, platform: str, base: str) -> s
     from hermetic.outputs.oci.bases.catalogue import default_base
 
     return default_base(declaration.spec.accelerator, lock.platforms[platform])
+
+
+def _warn_of_old_glibc(platform: PlatformLock, base: Base, reporter: Reporter) -> None:
+    from hermetic.outputs.oci.bases.catalogue import assumed_glibc, glibc_of, is_older
+
+    has, assumed = glibc_of(base), assumed_glibc(platform)
+    if is_older(has, assumed):
+        reporter.warn(
+            f"{platform.platform}: the packages are chosen for glibc {assumed}, and {base.reference} has {has}: "
+            "some may not start; choose a newer base, or declare a lower glibc under 'system'"
+        )
 
 
 def _kept(lock: Lock, wanted: Mapping[str, str], dockerfile: Dockerfile | None) -> dict[str, Base]:

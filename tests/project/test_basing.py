@@ -221,3 +221,21 @@ def test_the_command_line(project: str, images: Registry, tmp_path: Path) -> Non
     gone = hermetic(project, "base", "pin", "--base", f"{images.host}/team/gone:1")
     assert gone.returncode == 4
     assert "Traceback" not in gone.stderr
+
+
+def test_a_base_with_an_older_glibc_than_the_packages_assume_is_warned_of(
+    project: str, images: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from hermetic.outputs.oci.reference import default_names
+
+    other = Store.open(tmp_path / "other")
+    send(other, images.host, made(other, 100), name="library/ubuntu:22.04")
+    monkeypatch.setenv("HERMETIC_REGISTRIES", f"{default_names()[0]}=http://{images.host}")
+    declare(project, 'base = "ubuntu-22.04"', 'system = { glibc = "2.39" }')
+    pinned = hermetic(project, "base", "pin")
+    assert pinned.returncode == 0, pinned.stderr
+    assert "chosen for glibc 2.39, and ubuntu-22.04 has 2.35" in pinned.stderr
+    assert (
+        read_lock(Path(project) / "lockfiles/default.lock.json").platforms[HERE].image.base.reference == "ubuntu-22.04"
+    )  # type: ignore[union-attr]
+    assert not check_locks(project)[0].findings

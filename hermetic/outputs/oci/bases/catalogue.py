@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from hermetic.errors import UsageError
-from hermetic.lock.model import PlatformLock
+from hermetic.lock.model import Base, PlatformLock
 from hermetic.platforms import Accelerator
 
 CPU = "cpu"
@@ -41,7 +40,9 @@ class CatalogueEntry:
 @cache
 def catalogue() -> tuple[CatalogueEntry, ...]:
     """Give all bases of the catalogue, CPU before GPU, older versions of CUDA before newer ones."""
-    data = tomllib.loads(files(__package__).joinpath("catalogue.toml").read_text(encoding="utf-8"))
+    import tomllib  # a build of what is pinned by a reference needs no catalogue
+
+    data = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8"))
     found = [*(_entry(item) for item in data["base"]), *_cuda(data)]
     ranks = {"embedded": 2, "scratch": 3}
     return tuple(sorted(found, key=lambda entry: (ranks.get(entry.name, 0), entry.accelerator != CPU)))
@@ -49,6 +50,8 @@ def catalogue() -> tuple[CatalogueEntry, ...]:
 
 def expand(text: str) -> str:
     """Give the reference behind a name of the catalogue; any other text is a reference itself."""
+    if ":" in text or "/" in text:  # no name has them
+        return text
     return next((entry.reference for entry in catalogue() if entry.name == text), text)
 
 
@@ -59,6 +62,27 @@ def entry_of(reference: str) -> CatalogueEntry | None:
     return next((entry for entry in catalogue() if entry.reference in {text, name}), None)
 
 
+def glibc_of(base: Base) -> str:
+    """Give the version of glibc that a base has, empty if that is not known."""
+    if base.packages:
+        found = [package.version for package in base.packages if package.name == "libc6"]
+        match = re.match(r"(?:\d+:)?(\d+\.\d+)", found[0]) if found else None
+        return match[1] if match else ""
+    entry = entry_of(expand(base.reference))
+    return entry.glibc if entry else ""
+
+
+def assumed_glibc(lock: PlatformLock | None) -> str:
+    """Give the version of glibc that a lock assumes of the target machine, empty if none."""
+    found = [text for text in (lock.virtual_packages if lock else ()) if text.startswith("__glibc=")]
+    return found[0].split("=")[1] if found else ""
+
+
+def is_older(glibc: str, than: str) -> bool:
+    """Tell whether one version of glibc is older than another, both known."""
+    return bool(glibc and than) and _version(glibc) < _version(than)
+
+
 def default_base(accelerator: Accelerator, lock: PlatformLock | None = None) -> str:
     """Give the reference of the base that suits an environment: a Debian on a CPU, CUDA's own image else.
 
@@ -67,7 +91,7 @@ def default_base(accelerator: Accelerator, lock: PlatformLock | None = None) -> 
     on the machine gets them. The base's glibc is at least the one that the lock assumes. Raises UsageError if the
     catalogue has none.
     """
-    glibc = _assumed_glibc(lock)
+    glibc = assumed_glibc(lock)
     if accelerator.kind == CPU:
         fitting = [entry for entry in catalogue() if entry.name.startswith("debian-") and _fits(entry, glibc)]
         if not fitting:
@@ -100,17 +124,12 @@ def _flavour(lock: PlatformLock | None) -> str:
     return "runtime" if any(_SEEKS_CUDA.fullmatch(name) for name in wheels) else "base"
 
 
-def _assumed_glibc(lock: PlatformLock | None) -> str:
-    found = [text for text in (lock.virtual_packages if lock else ()) if text.startswith("__glibc=")]
-    return found[0].split("=")[1] if found else ""
-
-
 def _cuda_of(entry: CatalogueEntry) -> tuple[int, ...]:
     return _version(entry.accelerator.partition("-")[2])
 
 
 def _fits(entry: CatalogueEntry, glibc: str) -> bool:
-    return not glibc or _version(entry.glibc) >= _version(glibc)
+    return not is_older(entry.glibc, glibc)
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -114,9 +114,12 @@ def check_platforms(platforms: Sequence[str]) -> None:
 
 def check_registry(reference: str, config: Config) -> None:
     """Raise UsageError for a base of the catalogue in a registry whose address this machine does not know."""
+    first, slash, _ = reference.partition("/")
+    if not slash or first in config.registries:
+        return
     entry = entry_of(reference)
     registry = entry.registry if entry else ""
-    if registry and registry not in config.registries:
+    if registry:
         raise UsageError(
             f"{reference} is in the registry that the catalogue calls {registry!r}, whose address is not known here",
             remedy=f'write it into hermetic\'s configuration: [registries] {registry} = "https://...", or set '

@@ -7,9 +7,9 @@ from lock_samples import conda, platform_lock, wheel
 
 from hermetic.config import Config
 from hermetic.errors import UsageError
-from hermetic.lock.model import PlatformLock
+from hermetic.lock.model import Base, DebianPackage, PlatformLock
 from hermetic.outputs.oci.bases import catalogue, default_base
-from hermetic.outputs.oci.bases.catalogue import entry_of, expand
+from hermetic.outputs.oci.bases.catalogue import entry_of, expand, glibc_of, is_older
 from hermetic.outputs.oci.bases.pinning import check_registry
 from hermetic.outputs.oci.reference import parse_reference
 from hermetic.platforms import Accelerator
@@ -114,3 +114,13 @@ def test_a_registry_that_is_only_a_name_has_to_be_known() -> None:
         assert "[registries]" in str(caught.value.remedy)
         check_registry(reference, Config(registries={"microsoft": "https://mirror.example.org"}))
     check_registry("microsoft/other:1", Config())  # somebody's repository in the default registry
+
+
+def test_what_glibc_a_base_has_is_known_where_it_can_be() -> None:
+    libc = DebianPackage("libc6", "2.36-9+deb12u9", "amd64", 1, "a" * 64)
+    assert glibc_of(Base("embedded", packages=(libc,))) == "2.36"
+    assert glibc_of(Base("ubuntu-22.04")) == glibc_of(Base("ubuntu:22.04")) == "2.35"
+    assert glibc_of(Base("registry.example.org/team/base:1")) == glibc_of(Base("scratch")) == ""
+    assert is_older("2.4", "2.36")
+    assert not is_older("2.36", "2.36")
+    assert not is_older("", "2.36")
