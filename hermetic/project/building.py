@@ -36,7 +36,7 @@ def build_environment(
     With ``locked`` a missing or stale lock raises DriftError instead. ``force`` builds anew what is there already.
     """
     from hermetic.outputs.prefix import build_prefix
-    from hermetic.outputs.prefix.state import STATE_FILE
+    from hermetic.outputs.prefix.state import PROGRAMS, STATE_FILE
     from hermetic.store import Store
 
     project = open_project(start)
@@ -58,6 +58,7 @@ def build_environment(
         link_mode=link_mode,
         jobs=jobs,
         force=force,
+        own_place=not prefix,
     )
     answer = {
         "name": chosen,
@@ -67,7 +68,8 @@ def build_environment(
         "conda": len(platform.conda),
         "wheels": len(platform.wheels),
     }
-    files = [*project.layout.chooses, *declaration.files, declaration.lock_path, target / STATE_FILE]
+    files = [*project.layout.chooses, *declaration.files, declaration.lock_path]
+    files += [target / STATE_FILE, target, target / PROGRAMS]
     write_memo(
         project.layout.memo("build", name or ""),
         files,

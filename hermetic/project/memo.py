@@ -3,8 +3,8 @@
 A memo holds the fingerprints of every file that a result depends on. While they are the same, the result
 is. A file's fingerprint is its size and time stamps, believed only when the file is older than the memo
 (a file written in the memo's own instant may change without its stamp changing, as git's "racy" entries),
-and its content's digest, read when the stamps differ. A memo is a hint for this machine: losing it costs
-time, and a wrong file in its place is ignored.
+and its content's digest, read when the stamps differ; a folder's content is the names in it. A memo is a hint for
+this machine: losing it costs time, and a wrong file in its place is ignored.
 """
 
 from __future__ import annotations
@@ -83,14 +83,12 @@ def _fingerprint(path: str) -> list[Any]:
     """Give [path, size, stamp, digest]; the stamp is 0, never equal, for a file written just now."""
     import time
 
-    from hermetic.digest import quick_file
-
     try:
         status = os.stat(path)  # noqa: PTH116  as above
     except FileNotFoundError:
         return [path, -1, -1, ""]
     settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS
-    return [path, status.st_size, stamp_of(status) if settled else 0, quick_file(path)]
+    return [path, status.st_size, stamp_of(status) if settled else 0, _content(path)]
 
 
 def _stamp_now(path: str, size: int) -> int | None:
@@ -103,6 +101,13 @@ def _stamp_now(path: str, size: int) -> int | None:
 
 
 def _same_content(path: str, digest: str) -> bool:
-    from hermetic.digest import quick_file
+    return _content(path) == digest
 
-    return quick_file(path) == digest
+
+def _content(path: str) -> str:
+    """Give what tells whether a file has changed; of a folder, the names in it."""
+    from hermetic.digest import quick_file, sha256_bytes
+
+    if os.path.isdir(path):  # noqa: PTH112  as above
+        return sha256_bytes("\n".join(sorted(os.listdir(path))).encode(errors="surrogateescape"))  # noqa: PTH208
+    return quick_file(path)

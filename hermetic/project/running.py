@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from hermetic.events import SILENT, Reporter
 
 KEPT_WHEN_CLEAN = ("HOME", "USER", "LOGNAME", "TERM", "LANG", "TMPDIR", "SHELL")
 """Variables of the caller that even a clean environment needs to work at all."""
+
+_PYTHONS = re.compile(r"(?:python|pip)[\d.]*")
 
 COMMAND_NOT_FOUND = 127
 """What a POSIX shell gives for a command that is not there."""
@@ -34,7 +37,7 @@ def run_command(
     On POSIX the command replaces this process, so that signals and the terminal are its own.
     """
     try:
-        prefix, _ = _built(project, name, locked=locked, offline=offline, reporter=reporter)
+        prefix, label = _built(project, name, locked=locked, offline=offline, reporter=reporter)
     except UsageError as error:
         from hermetic.project.project import open_project
 
@@ -45,7 +48,9 @@ def run_command(
             place=error.place,
             remedy=f"if {name!r} is the command, write -- before it: hermetic run -- {name}",
         ) from None
-    return _replace_process(command, _environment(prefix, clean=clean), prefix)
+    environment = _environment(prefix, clean=clean)
+    _tell_of_the_hosts(command[0], environment, prefix, label, reporter)
+    return _replace_process(command, environment, prefix)
 
 
 def run_shell(
@@ -84,6 +89,17 @@ def _built(
 
         done = build_environment(project, name, locked=locked, offline=offline, reporter=reporter)
     return Path(done["prefix"]), str(done["name"])
+
+
+def _tell_of_the_hosts(
+    command: str, environment: Mapping[str, str], prefix: Path, label: str, reporter: Reporter
+) -> None:
+    """Warn where a Python of this machine would run because the environment has none."""
+    if not _PYTHONS.fullmatch(command):
+        return
+    found = shutil.which(command, path=environment.get("PATH", os.defpath))
+    if found and not Path(found).is_relative_to(prefix):
+        reporter.warn(f"{label} has no {command}: {found} runs, which is no part of it; to have one, add python")
 
 
 def _environment(prefix: Path, *, clean: bool) -> dict[str, str]:

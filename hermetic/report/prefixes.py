@@ -27,6 +27,6 @@ def prefix_check_text(check: PrefixCheck, *, colour: bool = False) -> str:
             f"{check.name}: {check.prefix} differs from its lock in {counted(len(check.findings), 'place')}",
             *columns(rows, "  "),
             *([f"  ... and {more} more; --json lists all"] if more else []),
-            f"  'hermetic build {check.name} --force' mends it: it is built anew",
+            f"  {check.remedy}",
         ]
     )

@@ -59,3 +59,20 @@ def test_anything_in_a_memos_place_counts_as_none(tmp_path_factory: pytest.TempP
     memo = tmp_path_factory.mktemp("memo") / "memo.json"
     memo.write_bytes(data)
     assert read_memo(memo, {}) is None
+
+
+def test_a_folder_counts_by_the_names_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "python").write_text("one")
+    memo = tmp_path / "memo.json"
+    write_memo(memo, [folder], {"a": 1}, {})
+    assert read_memo(memo, {}) == {"a": 1}
+    (folder / "python").write_text("another")  # what is in a file, its own fingerprint tells
+    assert read_memo(memo, {}) == {"a": 1}
+    (folder / "more").write_text("")
+    assert read_memo(memo, {}) is None
+    (folder / "more").unlink()
+    assert read_memo(memo, {}) == {"a": 1}
+    (folder / "python").unlink()
+    assert read_memo(memo, {}) is None

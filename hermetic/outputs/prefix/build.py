@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ from hermetic.realize.trees import Tree, settle
 if TYPE_CHECKING:
     from hermetic.config import Config
     from hermetic.store import Store
+
+
+_LANDMARK = re.compile(r"(?:bin/|Scripts/)?[^/]+\Z")
+"""What a build looks for before it believes that an environment is there: folders, and programs that the host's would
+run in the place of."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,14 @@ def build_prefix(
     jobs: int | None = None,
     foreign: bool = False,
     force: bool = False,
+    own_place: bool = False,
 ) -> BuildResult:
     """Build the environment of a lock at ``prefix``; what was built there before is replaced in one step.
 
     ``link_scripts``: ``refuse`` packages that have some, ``skip`` them with a warning, or ``run`` them in a sandbox.
     ``link_mode``: see ``Linker``. ``foreign`` allows a platform that is not this machine's; nothing of it can run
-    here, so it gets no pyc files. ``force`` builds anew what is there already, to mend what somebody changed in it.
+    here, so it gets no pyc files. ``force`` builds anew what is there already, to mend what somebody changed in it;
+    where the place is nobody else's (``own_place``) it replaces what does not say that it was built here, too.
 
     Raises UsageError for a folder that is not ours, IntegrityError, NetworkError, BuildError, MachineError.
     """
@@ -66,18 +74,18 @@ def build_prefix(
         lock, checked_prefix(prefix), store, config, reporter, offline, link_scripts, link_mode, addresses or {}, jobs
     )
     try:
-        if not force and _stands(order):
+        if not force and _stands(order, reporter):
             remove_leftovers(order.prefix)  # of a build that was killed when all but the cleaning up was done
             return BuildResult(order.prefix, lock.key(), changed=False)
         with store.lock(f"prefix-{key('prefix-lock/1', str(order.prefix))[:32]}", reporter=reporter):
             if not force and _stands(order):  # another process has built it meanwhile
                 return BuildResult(order.prefix, lock.key(), changed=False)
-            refuse_foreign(order.prefix)
+            refuse_foreign(order.prefix, own_place=own_place, force=force)
             trees = obtain(order)
             with staging_for(order.prefix) as staging:
                 _, warnings = make(order, trees, staging)
                 _leave_state(staging, order.state())
-                put_in_place(staging, order.prefix)
+                put_in_place(staging, order.prefix, own_place=own_place, force=force)
             return BuildResult(order.prefix, lock.key(), changed=True, warnings=warnings)
     except OSError as error:
         if fault := machine_fault(error, f"cannot build {order.prefix}", (store.root, order.prefix.parent)):
@@ -101,8 +109,10 @@ def make(order: Order, trees: Mapping[str, Tree], folder: Path) -> tuple[str, tu
     made = assemble(order, trees, folder)
     for warning in made.warnings:
         order.reporter.warn(warning)
-    digest = order.store.put_bytes(manifest_bytes(settle_prefix(folder, made.installed)))
-    order.store.put_result(manifest_key(order.state()), {"manifest": digest})
+    entries = settle_prefix(folder, made.installed)
+    digest = order.store.put_bytes(manifest_bytes(entries))
+    known = {"manifest": digest, "landmarks": [entry.path for entry in entries if _LANDMARK.match(entry.path)]}
+    order.store.put_result(manifest_key(order.state()), known)
     return digest, tuple(made.warnings)
 
 
@@ -123,8 +133,16 @@ def _check(lock: PlatformLock, link_scripts: str, link_mode: str, *, foreign: bo
         )
 
 
-def _stands(order: Order) -> bool:
-    return read_state(order.prefix) == order.state()
+def _stands(order: Order, reporter: Reporter = SILENT) -> bool:
+    """Tell whether the environment is there: by its own note, and by a look at what stands first in it."""
+    if read_state(order.prefix) != order.state():
+        return False
+    landmarks = (order.store.get_result(manifest_key(order.state())) or {}).get("landmarks", ())
+    missing = [name for name in landmarks if not os.path.lexists(f"{order.prefix}/{name}")]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        reporter.say(f"{order.prefix} has lost {missing[0]}{more}: it is built anew")
+    return not missing
 
 
 def _leave_state(staging: Path, state: State) -> None:

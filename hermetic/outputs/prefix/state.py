@@ -13,6 +13,9 @@ from typing import NamedTuple
 STATE_FILE = "conda-meta/hermetic"
 """The file's place in a prefix. It does not end in ``.json``: conda takes every ``.json`` there for a package."""
 
+PROGRAMS = "Scripts" if os.name == "nt" else "bin"
+"""The folder of programs in a prefix of this machine."""
+
 FORMAT = 1
 
 

@@ -52,20 +52,25 @@ def remove_leftovers(prefix: Path) -> None:
             os.close(held)
 
 
-def refuse_foreign(prefix: Path) -> None:
-    """Raise UsageError if the prefix's place is taken by something that we did not build."""
+def refuse_foreign(prefix: Path, *, own_place: bool = False, force: bool = False) -> None:
+    """Raise UsageError if the prefix's place is taken by something that we did not build.
+
+    A folder in a place that is nobody else's may have lost the note that says so: there ``force`` is enough.
+    """
     if prefix.is_symlink() or (prefix.exists() and not prefix.is_dir()):
         raise UsageError(f"{prefix} is no folder", remedy="choose another place with --prefix, or remove it yourself")
-    if prefix.is_dir() and not is_prefix(prefix) and any(prefix.iterdir()):
+    if prefix.is_dir() and not is_prefix(prefix) and any(prefix.iterdir()) and not (own_place and force):
         raise UsageError(
-            f"{prefix} holds something that hermetic did not build",
-            remedy="choose another place with --prefix, or remove the folder yourself",
+            f"{prefix} holds something that does not say that hermetic built it",
+            remedy="replace it, whatever it holds, with 'hermetic build --force'"
+            if own_place
+            else "choose another place with --prefix, or remove the folder yourself",
         )
 
 
-def put_in_place(built: Path, prefix: Path) -> None:
+def put_in_place(built: Path, prefix: Path, *, own_place: bool = False, force: bool = False) -> None:
     """Put a built folder where the prefix is, in one step; what was there lies at the built folder's place then."""
-    refuse_foreign(prefix)
+    refuse_foreign(prefix, own_place=own_place, force=force)
     replace_folder(built, prefix)
 
 

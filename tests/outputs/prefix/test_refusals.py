@@ -62,7 +62,7 @@ def test_an_empty_folder_may_become_an_environment(tmp_path: Path, store: Store,
 def test_an_environment_of_conda_is_not_ours(tmp_path: Path, store: Store, one: Path) -> None:
     (tmp_path / "env/conda-meta").mkdir(parents=True)
     (tmp_path / "env/conda-meta/history").write_text("")
-    with pytest.raises(UsageError, match="did not build"):
+    with pytest.raises(UsageError, match="does not say that hermetic built it"):
         build(tmp_path / "env", [one], store)
 
 
