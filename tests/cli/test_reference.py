@@ -41,16 +41,3 @@ def test_a_usage_error_is_two_lines_and_status_2(arguments: list[str]) -> None:
     assert result.stdout == ""
     assert "--help" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_completion_scripts_know_the_verbs(shell: str) -> None:
-    result = hermetic("completion", shell)
-    assert result.returncode == 0
-    assert all(verb in result.stdout for verb in VERBS)
-
-
-def test_bash_accepts_its_completion_script(tmp_path: Path) -> None:
-    script = tmp_path / "hermetic.bash"
-    script.write_text(hermetic("completion", "bash").stdout)
-    subprocess.run(["bash", "-n", str(script)], check=True)
