@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from prefix_samples import addresses, config, tree
+from support.mounts import room
 
 from hermetic.digest import sha256_file
 from hermetic.errors import UsageError
@@ -302,6 +304,48 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, packed: Pac
         done = unpack(packed.file, "--prefix", prefix)
         assert done.returncode == 6
         assert parent in done.stderr
+
+
+def test_a_full_and_a_read_only_disk_leave_nothing(tmp_path: Path, packed: Pack) -> None:
+    disk = tmp_path / "disk"
+    with room() as held:
+        held.small(disk, 20_000_000)
+        for _ in range(2):  # a second try meets what the first met
+            done = unpack_in(held.within(tmp_path), packed, disk / "opt" / "env")
+            assert done.returncode == 6
+            assert "cannot unpack" in done.stderr
+            assert left(held.seen(disk)) == ["opt"]
+            assert left(held.seen(disk / "opt")) == []
+        held.writable(disk)
+        held.read_only(disk)
+        done = unpack_in(held.within(tmp_path), packed, disk / "env")
+        assert done.returncode == 6
+        assert f"cannot write in {disk}" in done.stderr
+        assert left(held.seen(disk)) == []
+
+
+def unpack_in(within: tuple[str, ...], packed: Pack, prefix: Path) -> subprocess.CompletedProcess[str]:
+    """Unpack in a room with disks of its own."""
+    command = [*within, "sh", str(packed.file), "--prefix", str(prefix)]
+    return subprocess.run(command, env=CLEAN, capture_output=True, text=True, check=False)
+
+
+def test_an_unpacking_that_is_interrupted_leaves_nothing(tmp_path: Path, packed: Pack) -> None:
+    few = tools(tmp_path / "bin", *FEW.split(), "sha256sum", "mkfifo")
+    slow = tmp_path / "bin" / "gzip"
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    slow.write_text(f'#!/bin/sh\n{shutil.which("gzip")} "$@" | head -c 3000000\necho > {started}\nexec sleep 600\n')
+    slow.chmod(0o755)
+    for name in ("head", "sleep"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    command = ["sh", str(packed.file), "--prefix", str(tmp_path / "env")]
+    process = subprocess.Popen(command, env=few, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started.read_text()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does for Ctrl-C
+    process.communicate()
+    assert process.returncode != 0
+    assert left(tmp_path) == ["bin", "started"]
 
 
 def test_an_unpacking_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Path, packed: Pack) -> None:
