@@ -101,13 +101,19 @@ def client_command(program: str, container: Container) -> list[str]:
     """Give the docker client's command line for a container with a terminal."""
     words = [program, "run", "--rm", "--init", "--interactive", "--tty", f"--shm-size={SHARED_MEMORY}"]
     if container.folder is not None:
-        words.append(f"--mount=type=bind,source={container.folder},target={container.folder}")
+        words.append(f"--mount=type=bind,{_quoted('source', container.folder)},{_quoted('target', container.folder)}")
     if container.workdir is not None:
         words.append(f"--workdir={container.workdir}")
     words += [f"--env={name}={value}" for name, value in container.variables.items()]
     words += [f"--{name}={value}" for name in ("user", "network") if (value := getattr(container, name))]
     words += ["--gpus=all"] if container.gpus else []
     return [*words, container.image, *container.command]
+
+
+def _quoted(name: str, path: Path) -> str:
+    """Write a field of the client's comma-separated values."""
+    text = f"{name}={path}"
+    return '"' + text.replace('"', '""') + '"' if set(text) & {",", '"'} else text
 
 
 def _is_terminal() -> bool:
@@ -234,8 +240,8 @@ def _feed(stream: Any) -> None:
     """Copy standard input to the container, in a thread that ends with this process."""
 
     def feed() -> None:
-        with suppress(OSError, ValueError):  # the command ended without reading it all, or there is no input
-            while data := os.read(sys.stdin.fileno(), _CHUNK):
+        with suppress(OSError):  # the command ended without reading it all, or there is no input
+            while data := os.read(0, _CHUNK):
                 stream.sendall(data)
         with suppress(OSError):
             stream.shutdown(socket.SHUT_WR)
@@ -247,7 +253,7 @@ def _copy_output(stream: Any) -> bool:
     """Copy what the container writes to our own streams until it ends; True if nobody listens any more."""
     while header := _exactly(stream, 8):
         left = int.from_bytes(header[4:8], "big")
-        handle = (sys.stderr if header[0] == 2 else sys.stdout).fileno()
+        handle = 2 if header[0] == 2 else 1
         while left:
             data = stream.recv(min(left, _CHUNK))
             if not data:
@@ -259,6 +265,10 @@ def _copy_output(stream: Any) -> bool:
                     view = view[os.write(handle, view) :]
             except BrokenPipeError:
                 return True
+            except OSError as error:
+                raise MachineError(
+                    f"cannot write what the command says: {error.strerror}", remedy="make room where its output goes"
+                ) from None
     return False
 
 

@@ -174,6 +174,31 @@ def test_the_clients_command_says_the_same() -> None:
     assert {"--workdir=/p/q", "--env=A=1", "--user=7", "--network=none", "--gpus=all", "--rm", "--init"} <= set(words)
 
 
+def test_a_path_with_commas_is_quoted_for_the_client() -> None:
+    (mount,) = [word for word in client_command("docker", Container("x", (), Path('/a,"b'))) if "mount" in word]
+    assert mount == '--mount=type=bind,"source=/a,""b","target=/a,""b"'
+
+
+def test_no_input_at_all_is_an_empty_one(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    process = start("sh", "-c", "cat; echo end")
+    process.stdin.close()
+    assert process.stdout.read() == b"end\n"
+    assert process.wait() == 0
+
+
+def test_output_that_cannot_be_written_is_said(engine: Engine, reference: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        process = subprocess.run(
+            [sys.executable, "-c", PROGRAM, reference, "", "", "", "sh", "-c", "cat /bin/ls"],
+            env={**os.environ, **engine.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert b"MachineError: cannot write what the command says" in process.stderr
+
+
 @pytest.mark.parametrize("folder", ["/", "/usr", "/opt", "/opt/hermetic/env/lib"])
 def test_a_folder_that_would_hide_the_image_is_refused(
     engine: Engine, reference: str, folder: str, monkeypatch: pytest.MonkeyPatch

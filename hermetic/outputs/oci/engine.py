@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 TIMEOUT = 300
 """Seconds without a word from the engine before it is given up."""
 
+_ASKED = 200
+"""Images of an engine that are looked at for common layers, a few milliseconds each."""
+
 _BLOCK = 512
 _CHUNK = 1 << 20
 
@@ -170,9 +173,10 @@ def _present(client: DockerClient, diff_ids: Sequence[str], tag: str) -> int:
         return 0
     name = tag.rpartition(":")[0] or tag
     known = client.api.images(all=True)
-    known.sort(key=lambda one: not any(str(t).startswith(name) for t in one.get("RepoTags") or ()))
+    # those of the same name first, then the oldest: times of ours are those of 1970
+    known.sort(key=lambda one: (not any(str(t).startswith(name) for t in one.get("RepoTags") or ()), one["Created"]))
     best = 0
-    for one in known:
+    for one in known[:_ASKED]:
         with suppress(DockerException):  # one that is removed meanwhile
             there = client.images.get(one["Id"]).attrs.get("RootFS", {}).get("Layers") or []
             best = max(best, _common(there, diff_ids))

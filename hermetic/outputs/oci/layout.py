@@ -31,6 +31,7 @@ from hermetic.outputs.oci.reading import MAX_JSON, FoundImage, found_image, laye
 from hermetic.outputs.oci.reference import parse_reference
 from hermetic.outputs.prefix.swap import remove_leftovers, replace_folder, staging_for
 from hermetic.realize.faults import machine_fault
+from hermetic.store.guard import printable
 from hermetic.store.intake import clone
 from hermetic.store.link import copy_content
 
@@ -47,6 +48,7 @@ _WHOLE_NAME = "io.containerd.image.name"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _DEPTH = 3
+_ATTESTATION = "unknown/unknown"  # what BuildKit says of manifests that only tell about images
 _VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 
 
@@ -78,8 +80,10 @@ def write_layout(
     """Write images, one for each platform, as a layout; one of ours that is there is brought to this state.
 
     It appears in one step, and what an older one has already is not written again. ``name`` is what tools know it by
-    within the folder: a word, or a whole reference, of which that is the tag. Raises UsageError for a folder with something else in it, IntegrityError,
-    NetworkError (a layer of the base could not be had), MachineError.
+    within the folder: a word, or a whole reference, of which that is the tag.
+
+    Raises UsageError for a folder with something else in it, IntegrityError, NetworkError (a layer of the base could
+    not be had), MachineError.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  links are not followed
     top, blobs = _contents(images)
@@ -282,8 +286,16 @@ def read_layout(folder: Path, name: str = "") -> tuple[FoundImage, ...]:
         if isinstance(error, UsageError):
             raise
         raise IntegrityError(f"{folder}: the layout's manifests make no sense", remedy=_AGAIN) from None
+    found = [image for image in found if image.platform != _ATTESTATION]
     if not found:
         raise UsageError(f"{folder} holds no image{f' named {name!r}' if name else ''}")
+    platforms = [image.platform for image in found]
+    if len(set(platforms)) < len(platforms):
+        names = sorted({str(one.get("annotations", {}).get(_NAME, "")) for one in top["manifests"]} - {""})
+        raise UsageError(
+            f"{folder} holds several images for one platform",
+            remedy=f"name one, as in layout:{folder}:NAME; there are: {', '.join(map(printable, names)) or 'no names'}",
+        )
     return tuple(sorted(found, key=lambda image: image.platform))
 
 

@@ -234,6 +234,18 @@ def test_skopeo_and_umoci_take_it(tmp_path: Path, store: Store) -> None:
     assert check_layout(tmp_path / "out")
 
 
+def test_several_images_of_one_platform_are_told_apart_by_name(tmp_path: Path, store: Store) -> None:
+    require(shutil.which("skopeo"), "skopeo is not installed")
+    one, two = small(store, "one"), small(store, "two")
+    for name, made in (("one", one), ("two", two)):
+        write_layout([made], tmp_path / name, store=store, name=name)
+        run("skopeo", "copy", "--insecure-policy", f"oci:{tmp_path / name}:{name}", f"oci:{tmp_path / 'both'}:{name}")
+    with pytest.raises(UsageError, match="several images") as caught:
+        read_layout(tmp_path / "both")
+    assert "one, two" in caught.value.remedy
+    assert read_layout(tmp_path / "both", "two")[0].layers[1].diff_id == two.layers[1].diff_id
+
+
 def test_a_whole_reference_is_known_by_its_tag(tmp_path: Path, store: Store) -> None:
     require(shutil.which("skopeo"), "skopeo is not installed")
     write_layout([small(store)], tmp_path / "out", store=store, name="registry.example.org:5000/team/demo:1.2")
