@@ -24,10 +24,11 @@ def explain_images(
 ) -> LayerReport:
     """Tell what the layers of an environment's image are and cost, for the order's first platform; builds nothing.
 
-    A lock that is missing or stale is made first, and so are a base and a plan, as a build would.
+    A lock that is missing or stale is made first, and so are a base and a plan, as a build would. Where the image is to
+    be pushed and its layers are made, its registry is asked what it has; else it is taken to have the image built last.
     """
     from hermetic.outputs.oci.image import find_image
-    from hermetic.project.imaging import prepare_images
+    from hermetic.project.imaging import image_reference, prepare_images
     from hermetic.project.project import open_project
     from hermetic.store import Store
 
@@ -40,7 +41,13 @@ def explain_images(
     )[0]
     image = find_image(item.lock, item.plan.layers, item.base, store=store, options=order.options)
     rows = rows_of(item, image) if image else planned_rows(item.lock, item.plan.layers, base=item.base.layers)
-    return explain(rows, _remembered(_memo(project.layout, declaration.name), item.lock.platform))
+    registry = None
+    if order.push and image and not config.offline:
+        from hermetic.outputs.oci.pushing import present_blobs
+
+        reference = image_reference(order.reference or f"{config.registry}/", [item.key])
+        registry = present_blobs([row.digest for row in rows], reference, store=store, config=config)
+    return explain(rows, _remembered(_memo(project.layout, declaration.name), item.lock.platform), registry=registry)
 
 
 def rows_of(item: Prepared, image: Image) -> tuple[Row, ...]:

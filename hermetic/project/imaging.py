@@ -160,7 +160,7 @@ def build_declared_images(
     reference = image_reference(_place(order, config), [item.key for item in prepared])
     if order.push and reference != order.reference and not order.load and not order.layout:
         # The name is a hash of all that determines the image: what a registry has under it need not be made.
-        from hermetic.outputs.oci.pull import image_exists
+        from hermetic.outputs.oci.presence import image_exists
 
         if digest := image_exists(reference, config=config):
             return ImageBuild(declaration.name, reference, digest, changed=False, sent=0)
