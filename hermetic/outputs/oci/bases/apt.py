@@ -138,6 +138,10 @@ class Apt:
         except OSError as error:
             raise MachineError(f"cannot run {program}: {error.strerror}", remedy=REMEDY) from None
         if done.returncode:
+            if re.search(r"No space left on device|enough free space", done.stderr):
+                from hermetic.store.faults import full_disk
+
+                raise full_disk(what, folder or self._folder)
             raise _failed(program, what, done.stderr)
         return done.stdout
 

@@ -104,6 +104,7 @@ def _make(
     from hermetic.outputs.oci.bases.rootfs import Root
     from hermetic.outputs.oci.members import MemberWriter
     from hermetic.outputs.oci.options import GZIP
+    from hermetic.store.faults import machine_faults
 
     missing = [package for package in packages if not store.has_blob(package.sha256)]
     if missing and offline:
@@ -116,6 +117,7 @@ def _make(
             apt.update(reporter)
             _fetch(apt, missing, store, reporter)
     with (
+        machine_faults("make the embedded base", store.root),
         task(reporter, "embedded base", "making the embedded base", len(packages), "packages"),
         store.staging() as folder,
         tempfile.TemporaryFile(dir=folder) as spool,
@@ -162,7 +164,9 @@ def _fetch(apt: Apt, packages: Sequence[DebianPackage], store: Store, reporter: 
 @contextmanager
 def _apt(store: Store, platform: str, reporter: Reporter) -> Iterator[Apt]:
     architecture = _architecture(platform)
-    with store.lock(f"apt-{architecture}", reporter=reporter):
+    from hermetic.store.faults import machine_faults
+
+    with store.lock(f"apt-{architecture}", reporter=reporter), machine_faults("run apt", store.root):
         yield Apt(store.root / "apt" / architecture, architecture)
 
 
