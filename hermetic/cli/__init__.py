@@ -18,7 +18,7 @@ def main() -> None:
     """Run the command line with the process's arguments and end the process."""
     from hermetic.cli.instant import answer
 
-    status = 0 if answer(sys.argv[1:]) else run(sys.argv[1:])
+    status = 0 if answer(sys.argv[1:]) else _stoppable(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -27,6 +27,24 @@ def main() -> None:
     if "rattler" in sys.modules:
         os._exit(status)  # py-rattler's runtime threads race with the interpreter's tear-down and may crash it
     sys.exit(status)
+
+
+def _stoppable(argv: list[str]) -> int:
+    """Run so that what ends a CI job, or a closed terminal, leaves as little behind as Ctrl-C does."""
+    import signal
+
+    ended: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        ended.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, stop)
+    status = run(argv)
+    return 128 + ended[0] if ended and status == INTERRUPTED else status
 
 
 def run(argv: list[str]) -> int:

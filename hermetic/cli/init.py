@@ -13,7 +13,7 @@ examples:
   hermetic init                                     an empty environment "default"
   hermetic init --from environment.yml              one that a spec file declares
   hermetic init train --platform linux-64 --platform osx-arm64 --accelerator cuda-12.4
-  hermetic init --channel demo=./channel            use a channel of your own, under a name"""
+  hermetic init --channel demo=./channel --system glibc=2.36    a channel of your own, on a newer Linux"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

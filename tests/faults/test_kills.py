@@ -145,18 +145,20 @@ def test_what_a_killed_process_was_writing_is_swept_by_the_next(desk: Desk) -> N
     desk.settled()
 
 
-def test_a_build_is_interrupted(at_build: Desk, channel: FaultyServer) -> None:
-    """Ctrl-C reaches all processes of the terminal's foreground."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_build_is_interrupted(at_build: Desk, channel: FaultyServer, sent: signal.Signals) -> None:
+    """Ctrl-C reaches all processes of the terminal's foreground; a CI job is ended by SIGTERM."""
     channel.fault("app-2.0", hang(0.5))
     process = at_build.start("build")
     assert channel.busy.wait(60)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, sent)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + sent
     assert "interrupted" in err
     assert len(err.strip().splitlines()) == 1, err
     assert "Traceback" not in out + err
     assert not at_build.prefix.exists()
+    assert list(at_build.prefix.parent.glob(".*.hermetic-*")) == []
     channel.mend()
     at_build("build")
     at_build.settled()

@@ -76,7 +76,7 @@ class ChannelSummary:
     def to_dict(self) -> dict[str, Any]:
         """Give the summary as JSON values."""
         return {
-            "directory": str(self.directory),
+            "directory": str(self.directory.absolute()),
             "python": self.python,
             "glibc": self.glibc,
             "packages": list(self.packages),
