@@ -1,6 +1,6 @@
 """The embedded base: a small Debian, made from its packages on any machine that has apt or has the packages.
 
-About 35 MB of files: a shell, core tools, libc and libstdc++, certificates, time zones. The packages are what is
+About 33 MB of files: a shell, core tools, libc and libstdc++, certificates, time zones. The packages are what is
 pinned; the same packages give the same bytes, whoever makes them and when.
 """
 
