@@ -46,7 +46,10 @@ def test_a_difference_names_packages_settings_layers_and_files() -> None:
             "new",
             "linux-64",
             same=False,
-            packages=(Difference("numpy", "changed", "1.0 0", "1.1 0", "conda"), Difference("a", "added", "", "2", "pip")),
+            packages=(
+                Difference("numpy", "changed", "1.0 0", "1.1 0", "conda"),
+                Difference("a", "added", "", "2", "pip"),
+            ),
             settings=(Difference("Env A", "removed", "1"),),
             layers=(LayerDifference("added", 2, "sha256:0123456789abcdef", 1_500_000, "numpy 1.1"),),
             shared=2,

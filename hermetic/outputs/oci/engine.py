@@ -221,8 +221,12 @@ def _send(
                 failure = str(line.get("error") or failure)
         except APIError as error:
             failure = _explanation(error)
-        except Broken as error:  # it hung up in the middle: of what it thinks of the rest we hear nothing
-            failure = f"it hung up ({error.__context__ or error})"
+        except Broken as error:  # in the middle: what it thinks of the rest is not heard
+            if not present:
+                raise MachineError(
+                    "the connection to the Docker Engine broke off", remedy="see whether it is well, then try again"
+                ) from error
+            failure = "broke off"
     if failure and not present:
         _complain(failure)
     return sent[0], "" if failure else _id_of(client, image.config.digest) or _id_of(client, tag)

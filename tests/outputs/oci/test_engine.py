@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import docker
 import pytest
 from support.engine import Engine
+from support.engine_keeper import start, stop
+from support.needs import suits
 from support.small_images import file, folder, image, layer, shell_layer
 
 from hermetic.errors import MachineError, UsageError
@@ -104,6 +116,94 @@ def test_a_damaged_layer_is_refused(engine: Engine, store: Store, unique: str) -
     with pytest.raises(MachineError, match="Docker Engine refused"):
         load(made, f"test/{unique}", store=store, client=engine.client)
     assert not [tag for one in engine.client.images.list() for tag in one.tags if unique in tag]
+
+
+@contextmanager
+def breaking(engine: Engine, folder: Path, after: int) -> Iterator[str]:
+    """An engine whose connections break once a client has sent ``after`` bytes; gives its address."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(folder / "s"))
+    server.listen()
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as inner:
+            inner.connect(engine.host.removeprefix("unix://"))
+            back = threading.Thread(target=copy, args=(inner, client, 1 << 40), daemon=True)
+            back.start()
+            copy(client, inner, after)
+
+    def copy(one: socket.socket, other: socket.socket, most: int) -> None:
+        with suppress(OSError):
+            while most > 0 and (data := one.recv(1 << 16)):
+                other.sendall(data)
+                most -= len(data)
+            for end in (one, other):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"unix://{folder / 's'}"
+    finally:
+        server.close()
+
+
+def test_an_engine_that_hangs_up_is_said_and_a_second_try_ends_well(engine: Engine, store: Store, unique: str) -> None:
+    made = image([layer(store, [file("noise", os.urandom(4 << 20))])], Cmd=["x"])
+    with (
+        tempfile.TemporaryDirectory() as short,
+        breaking(engine, Path(short), 1 << 20) as host,
+        pytest.raises(MachineError, match=r"broke off"),
+    ):
+        load(made, f"test/{unique}", store=store, client=docker.DockerClient(base_url=host, timeout=30))
+    assert load(made, f"test/{unique}", store=store, client=engine.client).id == made.config.digest
+
+
+def test_a_killed_load_is_no_hindrance(engine: Engine, store: Store, unique: str) -> None:
+    made = image([layer(store, [file("noise", os.urandom(24 << 20))])], Cmd=["x"])
+    code = (
+        "import sys, os, signal, pickle; from pathlib import Path; from hermetic.store import Store;"
+        "from hermetic.events import Silent; from hermetic.outputs.oci.engine import load\n"
+        "class Killing(Silent):\n"
+        "    def advance(self, task, amount=1):\n"
+        "        if amount > 1 << 19: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "load(pickle.load(sys.stdin.buffer), sys.argv[1], store=Store.open(Path(sys.argv[2])), reporter=Killing())"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, f"test/{unique}", str(store.root)],
+        input=pickle.dumps(made),
+        env={**os.environ, **engine.environment},
+        check=False,
+    )
+    assert killed.returncode == -9
+    assert not [tag for one in engine.client.images.list() for tag in one.tags if unique in tag]
+    assert load(made, f"test/{unique}", store=store, client=engine.client).id == made.config.digest
+
+
+def test_a_full_disk_of_the_engine_is_said(engine: Engine, store: Store, unique: str) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="hermetic-engine-", dir="/tmp"))
+    (folder / "data").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", folder / "data"], check=False)
+    try:
+        suits(mounted.returncode == 0, "no file system can be mounted here")
+        daemon = start(folder)
+        try:
+            client = docker.DockerClient(base_url=f"unix://{folder / 'socket'}", timeout=60)
+            made = image([layer(store, [file("noise", os.urandom(30 << 20))])], Cmd=["x"])
+            with pytest.raises(MachineError, match="no space left") as caught:
+                load(made, f"test/{unique}", store=store, client=client)
+            assert "prune" in caught.value.remedy
+            little = image([layer(store, [file("noise", unique)])], Cmd=["x"])
+            assert load(little, f"test/{unique}", store=store, client=client).id == little.config.digest
+        finally:
+            stop(daemon, folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder / "data"], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 BAD_TAGS = ["", "Upper", "a b", "-x", "x:", "a//b", "x@sha256:00", f"x@sha256:{'0' * 64}", "../x"]
