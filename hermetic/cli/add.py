@@ -1,7 +1,7 @@
 """Add requirements to an environment and lock it again; all other pins stay where they are.
 
-The requirement is written to the manifest, or to the spec file that the environment is read from. If it
-cannot be met, nothing is changed.
+The requirement is written to the manifest, or to the spec file that the environment is read from, in the place of
+one of the same package; a name alone leaves the bounds of what is there. If it cannot be met, nothing is changed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Edit the spec and lock."""
-    from hermetic.cli.lock import show_outcomes
     from hermetic.project.editing import add_requirements
+    from hermetic.report.edits import edit_text
 
-    outcome = add_requirements(
+    edit = add_requirements(
         arguments.project,
         arguments.environment,
         arguments.requirements,
@@ -45,4 +45,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         offline=arguments.offline,
         reporter=ui.reporter,
     )
-    return show_outcomes([outcome] if outcome else [], ui)
+    ui.result(edit_text(edit, colour=ui.colour), edit.to_dict())
+    return 0

@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Edit the spec and lock."""
-    from hermetic.cli.lock import show_outcomes
     from hermetic.project.editing import remove_requirements
+    from hermetic.report.edits import edit_text
 
-    outcome = remove_requirements(
+    edit = remove_requirements(
         arguments.project,
         arguments.environment,
         arguments.names,
@@ -38,4 +38,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         offline=arguments.offline,
         reporter=ui.reporter,
     )
-    return show_outcomes([outcome] if outcome else [], ui)
+    ui.result(edit_text(edit, colour=ui.colour), edit.to_dict())
+    return 0

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.platforms import Accelerator, check_platform, check_system
 from hermetic.project.layout import MANIFEST
+from hermetic.secrets import redact
 
 if TYPE_CHECKING:
     from hermetic.project.locking import LockOutcome
@@ -178,6 +180,21 @@ def manifest_text(channels: Mapping[str, str], name: str, values: Mapping[str, A
     return "\n".join([*(lines if channels else []), f"[environments.{bare(name)}]", *keys, ""])
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What an edit came to: the file, each requirement (name, text before, text now), and the lock if it was made."""
+
+    file: Path
+    changes: tuple[tuple[str, str, str], ...]
+    outcome: LockOutcome | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the edit as JSON values."""
+        changes = [{"name": name, "before": before, "now": now} for name, before, now in self.changes]
+        locks = [self.outcome.to_dict()] if self.outcome else []
+        return {"file": str(self.file), "changes": changes, "locks": locks}
+
+
 def add_requirements(
     start: str | None,
     name: str | None,
@@ -187,13 +204,17 @@ def add_requirements(
     lock: bool = True,
     offline: bool = False,
     reporter: Reporter = SILENT,
-) -> LockOutcome | None:
-    """Add requirements to what an environment declares, and lock it; one of the same package is replaced."""
+) -> Edit:
+    """Add requirements to what an environment declares, and lock it; one of the same package is replaced.
+
+    A name alone leaves the bounds of one that is there.
+    """
     from hermetic.spec import manifest_edit
 
     return _edit(
         start,
         name,
+        requirements,
         lambda path, text, key: manifest_edit.add_requirements(text, path, requirements, pip=pip, environment=key),
         lock=lock,
         offline=offline,
@@ -211,13 +232,14 @@ def remove_requirements(
     lock: bool = True,
     offline: bool = False,
     reporter: Reporter = SILENT,
-) -> LockOutcome | None:
+) -> Edit:
     """Remove requirements from what an environment declares, and lock it. Raises UsageError for one not declared."""
     from hermetic.spec import manifest_edit
 
     return _edit(
         start,
         name,
+        packages,
         lambda path, text, key: manifest_edit.remove_requirements(text, path, packages, pip=pip, environment=key),
         lock=lock,
         offline=offline,
@@ -229,17 +251,19 @@ def remove_requirements(
 def _edit(
     start: str | None,
     name: str | None,
+    texts: Sequence[str],
     change: Callable[[Path, str, str], str],
     *,
     pip: bool,
     lock: bool,
     offline: bool,
     reporter: Reporter,
-) -> LockOutcome | None:
+) -> Edit:
     """Change the file that declares an environment, lock, and take the change back if that fails."""
     from hermetic.lock.file import write_lock
     from hermetic.project.locking import lock_declaration
     from hermetic.project.project import open_project
+    from hermetic.spec.manifest_edit import conda_name, declared, pip_name
 
     project = open_project(start)
     with _alone(project, reporter) if lock else nullcontext():
@@ -251,8 +275,10 @@ def _edit(
         except UnicodeDecodeError:
             raise SpecError("the file is not UTF-8", place=Place(str(path)), remedy="save it as UTF-8") from None
         after = change(path, before, chosen)
-        if after == before:
-            reporter.say(f"{path}: nothing to change")
+        was, now = (declared(text, path, pip=pip, environment=chosen) for text in (before, after))
+        asked = [pip_name(text) if pip else conda_name(text) for text in texts]
+        names = [item for item in dict.fromkeys(asked) if item]
+        changes = tuple((item, redact(was.get(item, "")), redact(now.get(item, ""))) for item in names)
         write_whole(path, after)
         try:
             outcome = None
@@ -266,7 +292,7 @@ def _edit(
             if isinstance(error, HermeticError) and after != before:  # a place in it may be of what is gone again
                 error.remedy = "; ".join(filter(None, [error.remedy, f"{path.name} is as it was: nothing was changed"]))
             raise
-    return outcome
+    return Edit(path, changes, outcome)
 
 
 def _alone(project: Project, reporter: Reporter) -> AbstractContextManager[None]:

@@ -21,6 +21,8 @@ from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import read_lines
 from hermetic.spec.text import quoted
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 
 @dataclass(frozen=True)
 class _Target:
@@ -51,14 +53,17 @@ def add_requirements(
 ) -> str:
     """Give the text of the spec file ``path`` with conda (or pip) requirements added, or replaced by name.
 
-    ``environment`` names the one in a ``hermetic.toml``; other files have only one. Raises SpecError for a
-    requirement that cannot be understood and for one that this kind of file cannot hold.
+    A name alone says nothing new of what is there already, so that keeps its bounds. ``environment`` names the one in
+    a ``hermetic.toml``; other files have only one. Raises SpecError for a requirement that cannot be understood and
+    for one that this kind of file cannot hold.
     """
     target = _Target(path, pip, environment)
     body, restore = _line_feeds(text)
     for requirement in requirements:
         new = requirement.strip()
         name = _understood(new).name if pip else canonical_match(new).name
+        if _NAME.fullmatch(new) and name in declared(body, path, pip=pip, environment=environment):
+            continue
         body = _add(body, target, new, name)
     return restore(body)
 
@@ -110,6 +115,14 @@ def _meant(text: str, target: _Target, name: str, known: list[str]) -> str:
 
 def declared_names(text: str, path: Path, *, pip: bool = False, environment: str = DEFAULT) -> list[str]:
     """Give the normalised names that a spec file itself declares, includes not followed, sorted."""
+    return sorted(declared(text, path, pip=pip, environment=environment))
+
+
+def declared(text: str, path: Path, *, pip: bool = False, environment: str = DEFAULT) -> dict[str, str]:
+    """Give what a spec file itself declares, includes not followed: normalised name -> the text that stands there.
+
+    Of several requirements of one name, the texts stand together; those without a name are left out.
+    """
     target = _Target(path, pip, environment)
     text, _ = _line_feeds(text)
     if target.kind == "yaml":
@@ -120,7 +133,11 @@ def declared_names(text: str, path: Path, *, pip: bool = False, environment: str
         items = [line for _, _, line in _requirement_lines(text)] if pip else []
     else:
         items = [str(item) for found in _toml_lists(_toml(text, path), target) for item in found]
-    return sorted({name for name in map(target.name_of, items) if name})
+    found: dict[str, list[str]] = {}
+    for item in items:
+        if name := target.name_of(item):
+            found.setdefault(name, []).append(item)
+    return {name: ", ".join(texts) for name, texts in found.items()}
 
 
 def conda_name(text: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hermetic.errors import HermeticError, SpecError, UsageError
 from hermetic.spec.environment_yml import parse_environment_yml
-from hermetic.spec.manifest_edit import add_requirements, declared_names, remove_requirements
+from hermetic.spec.manifest_edit import add_requirements, declared, declared_names, remove_requirements
 
 YAML, TXT, TOML, MANIFEST = map(Path, ("environment.yml", "requirements.txt", "pyproject.toml", "hermetic.toml"))
 
@@ -215,3 +215,26 @@ def test_a_malformed_file_is_not_edited() -> None:
     for path, text in ((YAML, "a: [b"), (MANIFEST, "[a"), (YAML, "- a\n")):
         with pytest.raises(SpecError):
             add_requirements(text, path, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "bare", "pip"),
+    [
+        ("dependencies:\n- numpy>=2  # new\n", YAML, "numpy", False),
+        ("dependencies:\n- Numpy[version='>=2']\n", YAML, "NumPy", False),
+        ("dependencies:\n- pip:\n  - rich[jupyter]>=13\n", YAML, "Rich", True),
+        ('[environments.default]\ndependencies = ["numpy>=2"]\n', MANIFEST, "numpy", False),
+        ('[environments.default]\npip = ["flask-login>=1"]\n', MANIFEST, "Flask_Login", True),
+        ('[environments.default]\nwheels = ["dist/mine-1.0-py3-none-any.whl"]\n', MANIFEST, "mine", True),
+        ("rich>=13 \\\n  --hash=sha256:" + "ab" * 32 + "\n", TXT, "rich", True),
+        ('[project]\nname = "x"\ndependencies = ["rich>=13"]\n', TOML, "rich", True),
+    ],
+)
+def test_a_name_alone_keeps_what_is_there(text: str, path: Path, bare: str, pip: bool) -> None:
+    assert add_requirements(text, path, [bare], pip=pip) == text
+    now = declared(add_requirements(text, path, [f"{bare}==99"], pip=pip), path, pip=pip)
+    assert any("==99" in item for item in now.values())
+
+
+def test_a_bound_is_lifted_on_purpose() -> None:
+    assert "numpy=*" in add_requirements("dependencies:\n- numpy>=2\n", YAML, ["numpy=*"])
