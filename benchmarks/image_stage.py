@@ -6,6 +6,7 @@ base of Debian's essential packages. Everything else is in a temporary folder, a
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import html
 import os
@@ -271,7 +272,7 @@ def prepare(kept: Path, packages: Sequence[str]) -> Path:
         command = [sys.executable, "-m", "pip", "download", "-qq", "--only-binary", ":all:", "-d", str(part)]
         subprocess.run([*command, *packages], check=True)
         part.rename(wheels)
-    make_channel(kept / "channel", requirements=["pip"])
+    make_channel(kept / "channel", requirements=["pip"], pyc=True)  # as published packages of Python have it
     if not (kept / "base.tar").exists():
         _debian(kept / "base.tar")
     return wheels
@@ -284,6 +285,9 @@ def stage(kept: Path, packages: Sequence[str], folder: Path | None = None) -> It
                if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/bin")]  # fmt: skip
     if missing or os.geteuid():
         sys.exit(f"needs root and, installed: {', '.join(missing)}")
+    import hermetic
+
+    compileall.compile_dir(str(Path(hermetic.__file__).parent), quiet=2)  # an installed hermetic has byte code
     kept = kept.absolute()
     downloaded = prepare(kept, packages)
     with ExitStack() as stack:

@@ -172,7 +172,15 @@ class Loader:
     def load(self) -> list[str]:
         if self.how == "docker":
             return [DOCKER, "load", "-q", "-i", str(self.tar)]
-        return ["skopeo", "copy", "-q", f"oci:{self.layout}", f"docker-daemon:{self.reference}"]
+        return [
+            "skopeo",
+            "copy",
+            "-q",
+            "--dest-daemon-host",
+            self.stage.env["DOCKER_HOST"],
+            f"oci:{self.layout}",
+            f"docker-daemon:{self.reference}",
+        ]
 
     def unload(self) -> None:
         """Take the image out of the engine."""
