@@ -14,6 +14,7 @@ from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.archives import archive_fetcher
+from hermetic.project.channels import refuse_misspelt
 from hermetic.project.project import Declaration, Project, open_project
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def lock_declaration(
         reporter.warn(warning)
     previous = previous_lock(declaration.lock_path, reporter)
     config = project.config(offline=offline)
+    refuse_misspelt(project, declaration, config)
     store = Store.open(config.store)
     spec = declaration.spec
     if not spec.platforms:  # none declared: those that are locked already, so that a colleague's lock keeps its own
