@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hermetic.errors import UsageError
+from hermetic.errors import DriftError, UsageError
 from hermetic.lock.model import Lock
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.layout import Layout
@@ -289,16 +289,23 @@ def _fitting(job: _Job, *, locked: bool) -> Lock:
     from hermetic.project.building import fitting_lock
 
     settle_at_exit()
-    return fitting_lock(job.workplace, job.declaration, locked=locked, offline=job.offline, reporter=job.output)
+    try:
+        return fitting_lock(job.workplace, job.declaration, locked=locked, offline=job.offline, reporter=job.output)
+    except DriftError as error:  # the command line cannot lock what is declared in Python
+        error.remedy = "lock it, with Environment.lock() or hermetic.lock(), and commit it; or leave locked=True out"
+        raise
 
 
 def _build(job: _Job, found: Lock, target: Path, link_scripts: str, jobs: int | None) -> LocalBuild:
     from hermetic.outputs.prefix import build_prefix
     from hermetic.project.building import platform_lock
+    from hermetic.project.memo import hide_state
     from hermetic.store import Store
 
     settle_at_exit()
     platform: PlatformLock = platform_lock(found, job.declaration)
+    if target == Layout(Path.cwd()).prefix(target.name):
+        hide_state(Path.cwd())
     config = job.workplace.config(offline=job.offline)
     result = build_prefix(
         platform,

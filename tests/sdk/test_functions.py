@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sdk_samples import needed_glibc
@@ -238,10 +239,12 @@ class TestBuild:
             found.python.conda_dependencies.remove_conda_package("python")
             return found
 
-        with pytest.raises(DriftError, match="does not fit"):
+        with pytest.raises(DriftError, match="does not fit") as caught:
             made("base<2").build_local(useDocker=False, locked=True)
+        assert "Environment.lock()" in str(caught.value.remedy)
         assert not (work / ".hermetic").exists()
         made("base<2").build_local(useDocker=False)
+        assert (work / ".hermetic" / ".gitignore").read_text() == "*\n"
         assert made("base<2").build_local(useDocker=False, locked=True).changed is False
         with pytest.raises(DriftError):
             made("base>=2").build_local(useDocker=False, locked=True)
