@@ -112,8 +112,8 @@ def prefix_entries(lock: PlatformLock, store: Store, folder: Path, **order: Any)
 
 
 def assert_same(image: Entries, prefix: Entries) -> None:
-    """Hold an image to a prefix: the note that a build leaves in the end is all that it has more."""
-    above = {"opt", "opt/hermetic", ROOT, f"{ROOT}/conda-meta/hermetic"}
+    """Hold an image to a prefix: it has more only the note that a build leaves, and the program that activates."""
+    above = {"opt", "opt/hermetic", "opt/hermetic/activate", ROOT, f"{ROOT}/conda-meta/hermetic"}
     assert sorted((set(image) - above) ^ set(prefix)) == []
     assert [path for path in prefix if prefix[path] != image[path]] == []
 
