@@ -11,8 +11,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from hermetic.plan.files import FILE, FileEntry
 from hermetic.store.guard import Guard, printable
@@ -35,7 +37,7 @@ def read_zip(path: Path, guard: Guard, sink: Sink, *, jobs: int = 1) -> None:
         with (
             path.open("rb") as file,
             zipfile.ZipFile(file) as archive,
-            mmap(file.fileno(), 0, access=ACCESS_READ) as data,
+            _mapped(file) as data,
         ):
             infos = archive.infolist()
             regions = _regions(infos, data, guard, archive.start_dir)
@@ -45,6 +47,16 @@ def read_zip(path: Path, guard: Guard, sink: Sink, *, jobs: int = 1) -> None:
         guard.refuse(f"no zip, or damaged: {printable(str(error))}")
     except ValueError as error:  # an empty file cannot be mapped
         guard.refuse(f"no zip, or damaged: {printable(str(error))}")
+
+
+@contextmanager
+def _mapped(file: BinaryIO) -> Iterator[mmap]:
+    data = mmap(file.fileno(), 0, access=ACCESS_READ)
+    try:
+        yield data
+    finally:
+        with suppress(BufferError):  # what an error on its way still holds goes with the error
+            data.close()
 
 
 def _regions(infos: list[zipfile.ZipInfo], data: mmap, guard: Guard, start_dir: int) -> dict[int, int]:

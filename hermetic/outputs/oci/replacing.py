@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hermetic.errors import BuildError, UsageError
@@ -37,7 +38,8 @@ def pieces(file: str, placeholder: str, prefix: str, mode: str) -> Iterator[byte
     finally:
         given.close()
         if isinstance(data, mmap.mmap):
-            data.close()
+            with suppress(BufferError):  # what an error on its way still holds goes with the error
+                data.close()
 
 
 def _in_text(data: Bytes, old: bytes, new: bytes) -> Generator[bytes, None, None]:
