@@ -60,7 +60,7 @@ def init_project(
         raise UsageError(
             f"the environment {name!r} is declared already",
             place=Place(str(path)),
-            remedy="add to it with 'hermetic add', or give another name",
+            remedy=f"add packages to it with 'hermetic add', edit the file for the rest, or give another name",
         )
     for item in spec_files:
         if not Path(item).exists():
@@ -80,9 +80,9 @@ def init_project(
         or ([] if files else ["conda-forge"]),
         "dependencies": list(conda) or (None if files else []),
         "pip": list(pip),
-        "platforms": [check_platform(item) for item in platforms],
+        "platforms": list(dict.fromkeys(check_platform(item) for item in platforms)),
         "accelerator": str(Accelerator.parse(accelerator)) if accelerator else "",
-        "system": dict(_system(item) for item in system),
+        "system": _systems(system),
     }
     text = manifest_text(
         {channel: _from(root, text) if _is_path(text) else text for channel, text in addresses.items()},
@@ -141,6 +141,14 @@ def _from(root: Path, text: str) -> str:
     """Give a path of the caller's relative to the project, as manifests hold paths."""
     relative = os.path.relpath(Path(text).absolute(), root).replace(os.sep, "/")
     return relative if relative.startswith("../") or text == "." else relative.removeprefix("./")
+
+
+def _systems(items: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, version in map(_system, items):
+        if found.setdefault(name, version) != version:
+            raise UsageError(f"{name} has two versions: {found[name]} and {version}", remedy="give the older one")
+    return found
 
 
 def _system(item: str) -> tuple[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import IntegrityError, LockFileError
 from hermetic.events import SILENT, Reporter, task
-from hermetic.lock.file import NewerLockError, read_lock, write_lock
+from hermetic.lock.file import NewerLockError, parse_lock, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
@@ -19,6 +21,11 @@ from hermetic.project.project import Declaration, Project, open_project
 
 if TYPE_CHECKING:
     from hermetic.lock.diff import LockDiff
+
+
+_MARKER = re.compile(r"^<{7}(?: .*)?\n", re.MULTILINE)
+_THEIRS = re.compile(r"^(?:\|{7}|={7})(?: .*)?\n(?:.*\n)*?>{7}(?: .*)?\n", re.MULTILINE)
+"""What stands in a file after our side of a conflict: theirs, and before that the ancestor, if git shows it."""
 
 
 @dataclass(frozen=True)
@@ -177,5 +184,19 @@ def previous_lock(path: Path, reporter: Reporter = SILENT) -> Lock | None:
     except NewerLockError:
         raise
     except LockFileError as error:
+        if lock := _one_side(path):
+            reporter.warn(f"{error.place}: {error.message}; the pins of the side that is merged into are kept")
+            return lock
         reporter.warn(f"{error.place}: {error.message}; it is made anew, and its pins are lost")
         return None
+
+
+def _one_side(path: Path) -> Lock | None:
+    """Read a lock with the markers of a merge that is not finished, as it was on the side that is merged into."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    ours, conflicts = _THEIRS.subn("", text)
+    if not conflicts:
+        return None
+    with suppress(LockFileError, IntegrityError):
+        return parse_lock(_MARKER.sub("", ours), str(path), verify=False)
+    return None

@@ -142,3 +142,12 @@ def test_a_written_manifest_is_read_as_it_was_meant(name: str, channels: dict[st
     found = tomllib.loads(text)
     assert found.get("channels", {}) == channels
     assert found["environments"] == {name: {"dependencies": words, "system": {"glibc": "2.36"}}}
+
+
+def test_what_is_said_twice_is_written_once_and_what_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    twice = ["linux-64", "osx-arm64", "linux-64"]
+    path = init_project(str(tmp_path), "default", platforms=twice, system=["glibc=2.36", "glibc=2.36"])
+    declared = tomllib.loads(path.read_text())["environments"]["default"]
+    assert (declared["platforms"], declared["system"]) == (["linux-64", "osx-arm64"], {"glibc": "2.36"})
+    with pytest.raises(UsageError, match=r"glibc has two versions: 2\.36 and 2\.35"):
+        init_project(str(tmp_path), "other", system=["glibc=2.36", "glibc=2.35"])
