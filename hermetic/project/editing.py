@@ -60,7 +60,7 @@ def init_project(
         raise UsageError(
             f"the environment {name!r} is declared already",
             place=Place(str(path)),
-            remedy=f"add packages to it with 'hermetic add', edit the file for the rest, or give another name",
+            remedy="add packages to it with 'hermetic add', edit the file for the rest, or give another name",
         )
     for item in spec_files:
         if not Path(item).exists():
