@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exclude-newer",
         metavar="TIME",
         default=None,
-        help="ignore what was published after this date or time (RFC 3339)",
+        help="ignore what was published after this date or time (RFC 3339); it holds until another is given, or 'none'",
     )
     parser.add_argument(
         "--conda-solver",

@@ -90,6 +90,7 @@ _WORDS = {
     "system": "system property",
     "base": "base image",
     "base_dockerfile": "the base image's Dockerfile",
+    "exclude_newer": "date after which nothing counts",
 }
 _SETS = {"exact": "explicit package", "source_builds": "source build of"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +18,10 @@ from hermetic.lock.pip_resolver import PipResolver
 from hermetic.lock.source import BuildWheel
 from hermetic.platforms import VirtualPackage
 from hermetic.spec.model import Spec
+from hermetic.spec.times import parse_time
+
+NO_CUT_OFF = "none"
+"""What is said in a date's place so that everything counts again."""
 
 FetchArchive: TypeAlias = Callable[[str, str, str], Path]
 """Fetches an archive (URL, sha256, md5; one of the digests may be empty) and gives its path, checked. It blocks."""
@@ -66,15 +70,24 @@ class Resolved:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """Read a time (RFC 3339; without an offset it is UTC) or a date, which stands for its last second, as UTC."""
-    if not text:
+def cut_off(asked: str | None, spec: Spec, previous: Lock | None, reporter: Reporter) -> datetime | None:
+    """Give the moment after which nothing counts that was published: asked for, else declared, else as it was before.
+
+    Asked for ``none``, there is none. One that was only declared before, and is not any more, is gone with that.
+    Raises UsageError for what is no time.
+    """
+    if asked is not None:
+        if not asked.strip():
+            raise UsageError("the date is empty", remedy="write 2026-01-31 or 2026-01-31T12:00:00Z, or none")
+        return None if asked == NO_CUT_OFF else parse_time(asked)
+    if spec.exclude_newer:
+        return parse_time(spec.exclude_newer)
+    if previous is None or previous.spec.get("exclude_newer") == previous.exclude_newer:
         return None
-    try:
-        if len(text) == len("2026-01-31"):
-            day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1, seconds=-1)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time", remedy="write 2026-01-31 or 2026-01-31T12:00:00Z") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).replace(microsecond=0)
+    moment = parse_time(previous.exclude_newer)
+    if moment:
+        reporter.say(
+            f"nothing is taken that was published after {moment:%Y-%m-%d %H:%M:%S} UTC, as in the lock before; "
+            f"'hermetic lock --exclude-newer {NO_CUT_OFF}' lifts that"
+        )
+    return moment

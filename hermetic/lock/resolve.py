@@ -15,7 +15,7 @@ from hermetic.lock import backends
 from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.incremental import check_update, kept_wheels
-from hermetic.lock.job import FetchArchive, Job, Resolved, Target, parse_time
+from hermetic.lock.job import FetchArchive, Job, Resolved, Target, cut_off
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.pip_checks import refuse_missing, refuse_sources
 from hermetic.lock.pip_resolver import NeedsSourceError, PipAnswer, PipResolver, PythonRefusedError
@@ -23,6 +23,7 @@ from hermetic.lock.pip_side import resolve_pip
 from hermetic.lock.source import BuildWheel
 from hermetic.platforms import current_platform, virtual_packages
 from hermetic.spec.model import CondaRequirement, Spec
+from hermetic.spec.times import time_text
 
 T = TypeVar("T")
 
@@ -57,16 +58,17 @@ def resolve(
     """Resolve a spec for its platforms (by default this machine's).
 
     ``previous`` gives the pins to keep; ``update`` names the packages that may move (None: none need to, ``["*"]``:
-    all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC). ``root`` is the folder
-    that the spec's relative paths start from. ``build_wheel`` builds what the spec allows to be built;
-    ``fetch_archive`` fetches what an explicit list names and no channel lists. ``meanwhile`` is called when there is
-    nothing to do but to wait, for work that is needed later (imports, say): several times, or never. The solvers are
-    py-rattler and uv (pip-tools where there is no uv) unless others are named (``backends``) or given.
+    all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC); without one, what the
+    spec declares or ``previous`` was made with holds, and ``none`` lifts that. ``root`` is the folder that the spec's
+    relative paths start from. ``build_wheel`` builds what the spec allows to be built; ``fetch_archive`` fetches what
+    an explicit list names and no channel lists. ``meanwhile`` is called when there is nothing to do but to wait, for
+    work that is needed later (imports, say): several times, or never. The solvers are py-rattler and uv (pip-tools
+    where there is no uv) unless others are named (``backends``) or given.
 
     Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
     platforms fail, the first of them speaks, and the message names the others.
     """
-    moment = parse_time(exclude_newer)
+    moment = cut_off(exclude_newer, spec, previous, reporter)
     platforms = spec.platforms or (current_platform(),)
     check_update(previous, update)
     refuse_missing(spec, root or Path.cwd())
@@ -102,7 +104,7 @@ def resolve(
     lock = Lock(
         spec=spec.to_dict(),
         platforms=dict(sorted(locks.items())),
-        exclude_newer=moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else "",
+        exclude_newer=time_text(moment),
     )
     return Resolution(lock, addresses)
 

@@ -204,6 +204,7 @@ def merge(loaded: Sequence[LoadedSpec]) -> LoadedSpec:
         base=next((spec.base for spec in specs if spec.base), ""),
         base_dockerfile=next((spec.base_dockerfile for spec in specs if spec.base_dockerfile), ""),
         source_builds=_joined(spec.source_builds for spec in specs),
+        exclude_newer=next((spec.exclude_newer for spec in specs if spec.exclude_newer), ""),
     )
     return LoadedSpec(
         spec,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hermetic.spec.model import CondaRequirement, Spec
 from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.text import quoted, read_text
+from hermetic.spec.times import parse_time, time_text
 from hermetic.spec.toml_file import TomlFile, read_toml
 from hermetic.spec.urls import carries_secret
 
@@ -30,6 +32,7 @@ DEFAULT = "default"
 _ENVIRONMENT = (
     "from", "channels", "dependencies", "pip", "wheels", "platforms", "accelerator", "system", "variables", "base",
     "base-dockerfile", "base-context", "base-registry", "source-builds", "extras", "groups", "categories", "lock",
+    "exclude-newer",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -257,8 +260,17 @@ def _inline(file: TomlFile, declared: Declared) -> Spec:
         system=tuple(system),
         base=base,
         base_dockerfile=dockerfile,
+        exclude_newer=_moment(file, keys),
     )
     return replace(spec, source_builds=_source_builds(file, keys))
+
+
+def _moment(file: TomlFile, keys: tuple[str, ...]) -> str:
+    """Give the date of ``exclude-newer`` in its one spelling; TOML's own dates do, too."""
+    value = file.table(*keys).get("exclude-newer", "")
+    text = value.isoformat() if isinstance(value, date) else file.text_at(*keys, "exclude-newer")  # a datetime is one
+    with _placed(file.place(*keys, "exclude-newer")):
+        return time_text(parse_time(text))
 
 
 def _channels(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -129,6 +129,7 @@ class Spec:
     may be built from source, or ``:all:``. ``constraints`` limit versions but require nothing (``pip -c``).
     ``exact`` holds the archive URLs, with ``#digest``, of an ``@EXPLICIT`` list: then nothing is solved.
     ``base`` is the image that images of it stand on, ``base_dockerfile`` the text that one is built from instead.
+    ``exclude_newer`` is the moment (RFC 3339, UTC) after which nothing counts that was published; empty for none.
     """
 
     channels: tuple[str, ...] = ()
@@ -144,6 +145,7 @@ class Spec:
     base: str = ""
     source_builds: tuple[str, ...] = ()
     base_dockerfile: str = ""
+    exclude_newer: str = ""
 
     def __post_init__(self) -> None:
         for name in ("conda", "pip", "constraints", "variables", "platforms", "system", "source_builds"):
@@ -166,6 +168,7 @@ class Spec:
                 "base": self.base,
                 "base_dockerfile": sha256_bytes(self.base_dockerfile.encode()) if self.base_dockerfile else "",
                 "source_builds": list(self.source_builds),
+                "exclude_newer": self.exclude_newer,
             }
         )
 

@@ -123,6 +123,7 @@ def _refuse(spec: Spec, category: str, *, lossy: bool) -> None:
             ("system properties", spec.system),
             ("a base image", spec.base or spec.base_dockerfile),
             ("source builds", spec.source_builds),
+            ("a date after which nothing counts", spec.exclude_newer),
             ("several categories", any(item.category != category for item in _all(spec))),
         )
         if there

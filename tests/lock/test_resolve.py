@@ -102,6 +102,8 @@ class World:
     def lock(self, conda: list[str], pip: list[str] | None = None, previous: Lock | None = None, **more: Any) -> Lock:
         keys = ("update", "exclude_newer", "offline", "reporter", "build_wheel")
         options = {name: more.pop(name) for name in keys if name in more}
+        if "spec_exclude_newer" in more:
+            more["exclude_newer"] = more.pop("spec_exclude_newer")
         found = self.resolve(self.spec(conda, pip, **more), previous=previous, **options).lock
         format_lock(found)  # a lock that its own file refuses is none
         return found
@@ -435,6 +437,35 @@ class TestTime:
         # 2023-11-15T22:13:20Z is when six 1.17.0 came
         assert conda_of(world.lock(["six"], exclude_newer="2023-11-16T00:00:00+02:00"))["six"] == "1.16.0"
         assert conda_of(world.lock(["six"], exclude_newer="2023-11-16T00:00:00+01:00"))["six"] == "1.17.0"
+
+    def test_it_holds_until_another_is_given(self, world: World) -> None:
+        write_channel(world.channel, python(), pure("six", "1.16.0"), pure("six", "1.17.0", timestamp=TIMESTAMP + DAY))
+        first = world.lock(["six"], exclude_newer="2023-11-14")
+        listener = Listener()
+        kept = world.lock(["six", "python"], previous=first, update=["*"], reporter=listener)
+        assert (conda_of(kept)["six"], kept.exclude_newer) == ("1.16.0", first.exclude_newer)
+        assert ["2023-11-14 23:59:59 UTC" in line for line in listener.said] == [True]
+        assert "--exclude-newer none" in listener.said[0]
+        lifted = world.lock(["six"], previous=kept, update=["*"], exclude_newer="none", reporter=listener)
+        assert (conda_of(lifted)["six"], lifted.exclude_newer) == ("1.17.0", "")
+        assert len(listener.said) == 1
+        assert world.lock(["six"], previous=lifted).exclude_newer == ""
+
+    def test_it_is_declared(self, world: World) -> None:
+        write_channel(world.channel, python(), pure("six", "1.16.0"), pure("six", "1.17.0", timestamp=TIMESTAMP + DAY))
+        day, listener = "2023-11-14T23:59:59Z", Listener()
+        lock = world.lock(["six"], exclude_newer=None)
+        assert conda_of(lock)["six"] == "1.17.0"
+        declared = world.lock(["six"], previous=lock, spec_exclude_newer=day, reporter=listener)
+        assert (conda_of(declared)["six"], declared.exclude_newer) == ("1.16.0", day)
+        assert listener.said == []  # who declares it knows it
+        later = world.lock(["six"], exclude_newer="2023-11-16", spec_exclude_newer=day)
+        assert (conda_of(later)["six"], later.exclude_newer) == ("1.17.0", "2023-11-16T23:59:59Z")
+        assert world.lock(["six"], previous=declared).exclude_newer == ""  # declared no more
+
+    def test_an_empty_time(self, world: World) -> None:
+        with pytest.raises(UsageError, match="empty"):
+            world.lock(["six"], exclude_newer="")
 
     def test_no_time(self, world: World) -> None:
         with pytest.raises(UsageError, match="'yesterday' is no time"):

@@ -135,6 +135,8 @@ def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
         ("[environments.a]\npip = ['a=1']\n", 2, "is no pip requirement", "=="),
         ("[environments.a]\nwheels = ['a.tar.gz']\n", 2, "is no wheel", ".whl"),
         ("[environments.a]\nplatforms = ['linux-65']\n", 2, "unknown platform", "linux-64"),
+        ("[environments.a]\n\nexclude-newer = 'soon'\n", 3, "'soon' is no time", "2026-01-31"),
+        ("[environments.a]\nexclude-newer = 2026\n", 2, "exclude-newer is a text", "exclude-newer ="),
         ("[environments.a]\naccelerator = 'gpu'\n", 2, "is no accelerator", "cuda-12.4"),
         ("[environments.a]\nsystem = { libc = '2' }\n", 2, "unknown system property", "glibc"),
         ("[environments.a]\nsystem = { glibc = 2.35 }\n", 2, "glibc is a text", 'glibc = "2.35"'),
@@ -250,3 +252,17 @@ def test_two_answers_for_the_base_are_an_error(tmp_path: Path) -> None:
     manifest = write(tmp_path, '[environments.a]\nfrom = ["azure"]\nbase = "debian:12"\n')
     with pytest.raises(HermeticError, match="the base is 'a Dockerfile of sha256"):
         load_environment(manifest, "a")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["'2026-01-31'", "2026-01-31", "2026-02-01T00:59:59+01:00", "'2026-01-31T23:59:59'", "'2026-01-31T23:59:59.9Z'"],
+)
+def test_a_date_after_which_nothing_counts(tmp_path: Path, value: str) -> None:
+    (tmp_path / "environment.yml").write_text("dependencies: [numpy]\n")
+    without = '[environments.a]\nfrom = ["environment.yml"]\n'
+    spec = load_environment(write(tmp_path, f"{without}exclude-newer = {value}\n"), "a").spec
+    assert spec.exclude_newer == "2026-01-31T23:59:59Z"
+    plain = load_environment(write(tmp_path, without), "a").spec
+    assert "exclude_newer" not in plain.to_dict()  # so that no digest made before moves
+    assert plain.digest() != spec.digest()
