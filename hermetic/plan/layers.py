@@ -253,12 +253,29 @@ def _arrive(layers: list[_Layer], new: Iterable[Parcel], room: int) -> None:
         free = len(layers) < room
         costs = [_joining(layer, parcel, total) for layer in mates or layers]
         if free and (not mates or min(costs) > _OPEN * total):
-            above = [at for at, layer in enumerate(layers) if layer.group <= parcel.group]
-            layers.insert(above[-1] + 1 if above else 0, _Layer(_new_name([parcel], layers), [parcel], moves=True))
+            layers.insert(_height(layers, parcel, total), _Layer(_new_name([parcel], layers), [parcel], moves=True))
         else:
             chosen = (mates or layers)[costs.index(min(costs))]
             chosen.parcels.append(parcel)
             chosen.moves = True
+
+
+def _height(layers: Sequence[_Layer], parcel: Parcel, total: int) -> int:
+    """Give where in the stack a layer of its own costs least.
+
+    What is above it is extracted again, now and whenever it changes; so is it, whenever something below it does.
+    """
+    low = max((at + 1 for at, layer in enumerate(layers) if layer.group < parcel.group), default=0)
+    high = max((at + 1 for at, layer in enumerate(layers) if layer.group <= parcel.group), default=0)
+    moving = min((at for at, layer in enumerate(layers) if layer.moves), default=len(layers))
+
+    def cost(at: int) -> int:
+        now = sum(layer.size for layer in layers[at:moving])
+        below = sum(layer.weight for layer in layers[:at])
+        above = sum(layer.size for layer in layers[at:])
+        return now * total + _HORIZON * (below * parcel.size + parcel.weight * above)
+
+    return min(range(low, high + 1), key=lambda at: (cost(at), -at))
 
 
 def _joining(layer: _Layer, parcel: Parcel, total: int) -> int:
