@@ -45,5 +45,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         offline=arguments.offline,
         reporter=ui.reporter,
     )
-    ui.result(f"wrote {path}", {"lock": str(path), "name": arguments.name})
+    ui.result(f"wrote {path}", {"lock": str(path.absolute()), "name": arguments.name})
     return 0

@@ -124,14 +124,16 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every verb has."""
+def add_common(parser: argparse.ArgumentParser, *, prints: bool = True) -> None:
+    """Add the options that every verb has. One that ``prints`` nothing of its own has only its errors as JSON."""
     group = parser.add_argument_group("options of every verb")
     group.add_argument(
         "--project", "-C", metavar="DIR", default=None, help="the project's folder (default: found upwards)"
     )
     group.add_argument("--offline", action="store_true", help="use nothing but the store and the caches")
-    group.add_argument("--json", action="store_true", help="print the result as one JSON document")
+    result = "print the result as one JSON document, an error as one on standard error"
+    own = "print an error as one JSON document; what the command prints is its own"
+    group.add_argument("--json", action="store_true", help=result if prints else own)
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     group.add_argument(
         "-v", "--verbose", action="count", default=0, help="print more; with an internal error, its traceback"
@@ -174,7 +176,7 @@ def make_parser(verb: str | None = None) -> Parser:
             module.add_arguments(sub)
             sub.set_defaults(run=getattr(module, "run", None))
             if not getattr(module, "NESTED", False):
-                add_common(sub)
+                add_common(sub, prints=getattr(module, "PRINTS", True))
         else:
             verbs.add_parser(name, help=summary)
     return parser

@@ -15,6 +15,7 @@ def reference() -> str:
     parts = [
         "# The command line",
         "Written by `python -m hermetic.cli.reference`; `hermetic VERB --help` prints the same.",
+        "What `--json` prints is in [json.md](json.md).",
         f"```\n{OVERVIEW}\n\n{EXIT_STATUS}\n```",
     ]
     for name, sub in verbs_of(parser).items():

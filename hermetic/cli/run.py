@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hermetic.cli.parser import Parser
     from hermetic.cli.ui import UI
 
+PRINTS = False
+
 EXAMPLES = """\
 examples:
   hermetic run -- python -c 'import numpy; print(numpy.__version__)'

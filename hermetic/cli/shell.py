@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hermetic.cli.ui import UI
 
+PRINTS = False
+
 EXAMPLES = """\
 examples:
   hermetic shell             the project's environment

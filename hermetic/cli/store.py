@@ -37,5 +37,5 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         ui.result(info_text(info), info.to_dict(), asked=True)
         return 0
     damaged = store.verify(reporter=ui.reporter)
-    ui.result(verify_text(damaged), {"damaged": [str(item) for item in damaged]})
+    ui.result(verify_text(damaged), {"damaged": [item.to_dict() for item in damaged]})
     return 1 if damaged else 0
