@@ -66,6 +66,13 @@ class Engine:
         assert result.returncode == 0, f"docker {' '.join(arguments)}: {result.stdout}{result.stderr}"
         return result.stdout
 
+    def run(self, image: str, *command: str) -> str:
+        """Run a command in a container without a network; give what it prints.
+
+        By the client, which listens before it starts: the SDK reads logs, whose end a busy machine may lose.
+        """
+        return self.docker("run", "--rm", "--network=none", image, *command)
+
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:

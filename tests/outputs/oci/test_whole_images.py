@@ -79,10 +79,10 @@ def test_an_engine_imports_numpy_and_a_bumped_package_sends_itself(engine: Engin
     done = load(shelf.image, f"{tag}:1", store=shelf.store, client=engine.client)
     assert done.id == shelf.image.config.digest
     code = "import numpy, os; print(numpy.arange(4).sum(), os.environ['GREETING'], numpy.__file__)"
-    said = engine.client.containers.run(f"{tag}:1", ["python", "-c", code], network_mode="none", remove=True)
-    assert said.decode().split() == ["6", "good", "morning", *said.decode().split()[3:]]
-    assert f"{PREFIX}/lib/python" in said.decode()
-    assert engine.client.containers.run(f"{tag}:1", ["tool"], network_mode="none", remove=True) is not None
+    said = engine.run(f"{tag}:1", "python", "-c", code)
+    assert said.split() == ["6", "good", "morning", *said.split()[3:]]
+    assert f"{PREFIX}/lib/python" in said
+    assert engine.run(f"{tag}:1", "tool") is not None
     bumped = make_wheel(shelf.wheels, "tool", "1.1", scripts={"tool": "tool:main"})
     after = shelf.build(
         image_lock(shelf.channel, "numpy", "idna", wheels=[bumped], variables={"GREETING": "good morning"})
