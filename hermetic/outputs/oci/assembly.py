@@ -79,7 +79,10 @@ def assemble_image(order: Order, layers: Sequence[PlannedLayer], base: BaseImage
     ]
     activate = ""
     if packages:
-        activate = f"/{_FOLDER}/{_ACTIVATE}" if env.activation else ""
+        if env.activation and base.layers:
+            activate = f"/{_FOLDER}/{_ACTIVATE}"
+        elif env.activation:
+            order.reporter.warn("the packages' activation scripts are not run in the image: its base has no shell")
         ours.append((_metadata(order, options, env), "what describes the environment"))
     config = make_config(lock, base, ours, options, variables=env.variables, activate=activate)
     everything = (*map(as_oci, base.layers), *(layer for layer, _ in ours))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from image_samples import ROOT, Entries, assert_same, entries, image_of, prefix_entries, tar_bytes
 from prefix_samples import SHARED, addresses, index_json, lock_of
 from support.channel import PLACEHOLDER, Link, write_package
+from support.images import small_base
 from support.needs import suits
 from support.wheels import make_wheel
 
@@ -193,9 +194,10 @@ def test_activation_scripts_run_before_the_command(fresh: Store, tmp_path: Path)
             "etc/conda/activate.d/a b.sh": "export A=a\necho loud\n",
         },
     )
-    image = image_of(fresh, [one], entrypoint=("/usr/bin/env",))
+    image = image_of(fresh, [one], base=small_base(fresh), entrypoint=("/usr/bin/env",))
     document = json.loads(image.config.data)["config"]
     assert document["Entrypoint"] == ["/opt/hermetic/activate", "/usr/bin/env"]
+    assert "Entrypoint" not in json.loads(image_of(fresh, [one]).config.data)["config"], "scratch has no shell"
     script = content(fresh, image, "opt/hermetic/activate").decode()
     lines = [line for line in script.splitlines() if line.startswith(". ")]
     assert lines == [
