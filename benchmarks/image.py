@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -206,13 +208,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"a small set: {', '.join(QUICK)}")
     parser.add_argument("--only", action="append", default=[], choices=PARTS, help="a part alone (repeat for several)")
     parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="these peers alone (repeat)")
+    parser.add_argument("--alone", action="store_true", help="hermetic alone")
     parser.add_argument("--wheels", type=Path, default=Path("~/.cache/hermetic-benchmarks"),
                         help="a folder that keeps what is downloaded and made once (default: %(default)s)")  # fmt: skip
     parser.add_argument("--folder", type=Path, default=None, help="where to work (default: the temporary folder)")
     parser.add_argument("--json", type=Path, default=None, help="write all results to a file")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # what was started is stopped all the same
     with stage(arguments.wheels.expanduser(), QUICK if arguments.quick else FULL, arguments.folder) as ground:
-        contest = Contest(ground, set(arguments.peer), arguments.runs)
+        contest = Contest(ground, {""} if arguments.alone else set(arguments.peer), arguments.runs)
         try:
             for part in PARTS:
                 if not arguments.only or part in arguments.only:

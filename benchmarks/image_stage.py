@@ -292,7 +292,7 @@ def stage(kept: Path, packages: Sequence[str], folder: Path | None = None) -> It
     downloaded = prepare(kept, packages)
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hermetic-bench-", dir=folder)))
-        engine = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hermetic-engine-", dir=folder or "/tmp",
+        engine = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hermetic-bench-engine-", dir=folder or "/tmp",
                                                                       ignore_cleanup_errors=True)))  # fmt: skip
         wheels = root / "index"
         (wheels / "files").mkdir(parents=True)
