@@ -110,7 +110,8 @@ class _Saved:
             if member.kind != FILE:
                 continue
             inner = _Member(stream, member.size)
-            if member.name.endswith("/layer.tar") or member.name.startswith("blobs/"):
+            # ID/layer.tar: Docker up to 24; DIFF-ID.tar: Podman; blobs/sha256/DIGEST: Docker since
+            if member.name.endswith(".tar") or member.name.startswith("blobs/"):
                 start = inner.read(1)
                 if start != b"{":  # a manifest or a configuration
                     yield None, _buffered(start, inner)

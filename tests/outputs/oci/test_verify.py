@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
+import subprocess
 import tarfile
 import tracemalloc
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.engine import Engine
+from support.needs import require
 from support.small_images import Entry, file, folder, image, layer, link, shell_layer, tar
 
 from hermetic.errors import IntegrityError
 from hermetic.outputs.oci.engine import load
-from hermetic.outputs.oci.finding import engine_image, find_images, names_image
+from hermetic.outputs.oci.finding import _Saved, engine_image, find_images, names_image
 from hermetic.outputs.oci.layout import read_layout, write_layout
 from hermetic.outputs.oci.model import Image, Layer
+from hermetic.outputs.oci.reading import FoundLayer
 from hermetic.outputs.oci.verify import ImageFinding, verify_image
 from hermetic.store import Store
 
@@ -235,6 +241,39 @@ def test_an_image_in_an_engine_is_compared_too(engine: Engine, store: Store, tmp
     assert verify_image(found, wanted, store=store) == ()
     (finding,) = verify_image(engine_image(f"test/{unique}:bad", engine.client), wanted, store=store)
     assert finding == ImageFinding(3, f"{ENV}/bin/tool", "changed", "8 bytes, not 10", "second")
+
+
+class Archive:
+    """The one call of an engine's API that writes an image out, answered from a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.api = path, self
+
+    def get_image(self, _: str) -> Iterator[bytes]:
+        with self.path.open("rb") as stream:
+            while piece := stream.read(100_000):
+                yield piece
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_other_engines_write_images_in_other_forms(store: Store, expected: Image, tmp_path: Path, form: str) -> None:
+    require(shutil.which("skopeo"), "skopeo is not installed")
+    noise = layer(store, [*PARENTS, file(f"{ENV}/noise", os.urandom(3 << 20))])
+    made = image([*expected.layers, noise], base=1, **VARIABLES)
+    write_layout([made], tmp_path / "out", store=store)
+    target = f"{form}:{tmp_path / 'saved.tar'}"
+    copy = ("skopeo", "copy", "--insecure-policy", f"oci:{tmp_path / 'out'}", target)
+    subprocess.run(copy, check=True, capture_output=True)
+    (found,) = read_layout(tmp_path / "out")
+    layers = tuple(FoundLayer(one.diff_id) for one in found.layers)
+    saved = replace(found, layers=layers, streams=_Saved(Archive(tmp_path / "saved.tar"), "x"))
+    assert verify_image(saved, made, store=store) == ()
+    told = {(one.layer, one.path, one.kind) for one in verify_image(saved, expected, store=store)}
+    assert (3, f"{ENV}/noise", "added") in told
+    half = (tmp_path / "saved.tar").read_bytes()[: 1 << 20]
+    (tmp_path / "saved.tar").write_bytes(half)
+    with pytest.raises(IntegrityError, match="cut short"):
+        verify_image(saved, made, store=store)
 
 
 def test_what_names_an_image(store: Store, expected: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
