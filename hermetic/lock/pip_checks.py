@@ -18,6 +18,7 @@ from hermetic.lock.names import Provided
 from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.stubs import pip_version
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
+from hermetic.spec.pep508 import ARCHIVES
 
 _ALL = ":all:"
 
@@ -38,18 +39,16 @@ def is_vcs(requirement: PipRequirement) -> bool:
 
 
 def refuse_missing(spec: Spec, root: Path) -> None:
-    """Refuse wheels that are not there, before any index is asked for anything. Raises SpecError."""
+    """Refuse files and folders that are not there, before any index is asked for anything. Raises SpecError."""
     for requirement in spec.pip:
-        if not is_wheel(requirement):
-            continue
         path = requirement.url.partition("#")[0]
-        if "://" not in path and not os.path.isfile(local_path(path, root)):  # noqa: PTH113 - no error for a long name
+        if path and "://" not in path and not os.path.exists(local_path(path, root)):  # noqa: PTH110 - too long a name
             raise SpecError(
-                f"there is no file {path}",
+                f"there is no {'file' if path.lower().endswith(ARCHIVES) else 'folder'} {path}",
                 place=requirement.place,
                 remedy="correct the path: it starts from the folder of the file that names it",
             )
-        if not requirement.name:
+        if is_wheel(requirement) and not requirement.name:
             raise SpecError(
                 f"{path} is no name of a wheel",
                 place=requirement.place,

@@ -71,8 +71,8 @@ def resolve(
     moment = cut_off(exclude_newer, spec, previous, reporter)
     platforms = spec.platforms or (current_platform(),)
     check_update(previous, update)
-    refuse_missing(spec, root or Path.cwd())
     refuse_sources(spec)
+    refuse_missing(spec, root or Path.cwd())
     cache = cache_folder(config)
     offline = offline or config.offline
     waits = patience()

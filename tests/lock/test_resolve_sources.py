@@ -233,7 +233,15 @@ class TestBuilt:
         with pytest.raises(UnsatisfiableError, match=f"must be built for {ELSEWHERE}"):
             workshop.lock(["app"], "old-style", platforms=(ELSEWHERE,))
 
+    @pytest.mark.parametrize("text", ["mine @ ./project", "./mine-1.0.tar.gz"])
+    def test_sources_that_are_not_there(self, workshop: Workshop, text: str) -> None:
+        with pytest.raises(SpecError, match=r"there is no f.* \./(project|mine)") as caught:
+            workshop.lock([text], "mine")
+        assert caught.value.place
+        assert workshop.built == []
+
     def test_sources_that_the_project_has(self, workshop: Workshop) -> None:
+        (workshop.folder / "project").mkdir()
         wheel = wheels_of(workshop.lock(["mine @ ./project"], "mine"))["mine"]
         assert (wheel.url, wheel.origin and wheel.origin.url) == ("", "./project")
         assert workshop.built[0][0].path == str(workshop.folder / "project")
