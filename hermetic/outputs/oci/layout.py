@@ -306,7 +306,7 @@ def check_layout(folder: Path, name: str = "") -> tuple[FoundImage, ...]:
     for digest, descriptor in layers.items():
         try:
             path = blob_path(folder, digest)
-            sound = path.stat().st_size == descriptor.size and sha256_file(path) == descriptor.sha256
+            sound = path.stat().st_size == descriptor.size and path.is_file() and sha256_file(path) == descriptor.sha256
         except OSError as error:
             raise _fault(folder, error) from error
         if not sound:
@@ -370,6 +370,8 @@ def _read(folder: Path, descriptor: Descriptor) -> bytes:
 
 
 def _limited(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
+        raise IntegrityError(f"{path} is no file", remedy=_AGAIN)
     with path.open("rb") as file:
         data = file.read(MAX_JSON + 1)
     if len(data) > MAX_JSON:

@@ -175,7 +175,12 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, _pipe, Path.unlink])
 @pytest.mark.parametrize("which", ["manifest", "config", "layer"])
 def test_every_damaged_blob_is_noticed(
     tmp_path: Path, store: Store, which: str, damage: Callable[[Path], object]
