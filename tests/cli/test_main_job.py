@@ -88,12 +88,12 @@ def test_verify_names_what_was_changed_added_and_lost(real: Hermetic, project: P
     prefix = project / ".hermetic" / "envs" / "default"
     with (prefix / "lib/python3.11/os.py").open("a") as file:
         file.write("# mine\n")
-    (prefix / "bin/pydoc3").unlink()
+    (prefix / "lib/python3.11/this.py").unlink()
     (prefix / "bin" / "mine").write_text("mine\n")
     findings = json.loads(real("verify", "--json", status=1).stdout)["findings"]
     kinds = {finding["path"]: finding["kind"] for finding in findings}
     assert kinds["lib/python3.11/os.py"] == "changed"
-    assert kinds["bin/pydoc3"] == "lost"
+    assert kinds["lib/python3.11/this.py"] == "lost"
     assert kinds["bin/mine"] == "added"
     # the store is not the environment: another build is as the lock says
     real("build", "--prefix", str(project / "other"))
@@ -243,6 +243,15 @@ def test_the_state_folder_stays_out_of_git(tiny: Hermetic, project: Path) -> Non
     ignore.unlink()
     tiny("build", "--force")
     assert ignore.read_text() == "*\n"
+
+
+def test_a_lock_that_is_not_there_is_drift_for_every_verb(tiny: Hermetic, project: Path) -> None:
+    tiny("add", "base")
+    tiny("build")
+    (project / "lockfiles" / "default.lock.json").unlink()
+    for words in (["verify"], ["tree"], ["why", "base"], ["build", "--locked"], ["lock", "--check"]):
+        refused = tiny(*words, status=1)
+        assert "hermetic lock" in refused.stdout + refused.stderr
 
 
 def test_a_command_in_the_only_environment_needs_no_name(tiny: Hermetic, project: Path) -> None:
