@@ -108,10 +108,11 @@ def _run_prefix(arguments: argparse.Namespace, ui: UI) -> int:
 
 
 def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
+    import os
     from pathlib import Path
 
     from hermetic.errors import UsageError
-    from hermetic.outputs.oci.options import ImageOptions, read_labels
+    from hermetic.outputs.oci.options import ImageOptions, epoch, read_labels
     from hermetic.project.image_noop import image_built_already
     from hermetic.project.image_order import ImageOrder
     from hermetic.report.builds import image_build_text
@@ -129,6 +130,7 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
             compression=arguments.compression,
             user=arguments.user,
             labels=read_labels(arguments.label),
+            source_date_epoch=epoch(os.environ),
             link_scripts=arguments.link_scripts,
         ),
         jobs=arguments.jobs,

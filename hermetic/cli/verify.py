@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
 
 
 def _verify_image(arguments: argparse.Namespace, ui: UI) -> int:
-    from hermetic.outputs.oci.options import ImageOptions, read_labels
+    import os
+
+    from hermetic.outputs.oci.options import ImageOptions, epoch, read_labels
     from hermetic.project.image_verifying import verify_project_image
     from hermetic.report.images import image_check_text
 
@@ -65,7 +67,9 @@ def _verify_image(arguments: argparse.Namespace, ui: UI) -> int:
         arguments.project,
         arguments.target,
         arguments.environment,
-        options=ImageOptions(user=arguments.user, labels=read_labels(arguments.label)),
+        options=ImageOptions(
+            user=arguments.user, labels=read_labels(arguments.label), source_date_epoch=epoch(os.environ)
+        ),
         platforms=arguments.platform,
         offline=arguments.offline,
         reporter=ui.reporter,

@@ -144,6 +144,18 @@ def test_a_layout_is_proved_and_damage_is_named(declared: Hermetic, tmp_path: Pa
     assert "damaged" in declared("verify", str(folder), "--user", "1000:1000", status=1).stdout
 
 
+def test_source_date_epoch_is_the_time_of_all_files(declared: Hermetic, tmp_path: Path) -> None:
+    plain = json.loads(declared("build", "--oci-layout", "out", "--json", SOURCE_DATE_EPOCH="").stdout)
+    dated = json.loads(declared("build", "--oci-layout", "out", "--json", SOURCE_DATE_EPOCH="1700000000").stdout)
+    assert plain["digest"] != dated["digest"]
+    again = json.loads(declared("build", "--oci-layout", "two", "--json", SOURCE_DATE_EPOCH="1700000000").stdout)
+    assert again["digest"] == dated["digest"]
+    assert "file by file" in declared("verify", "out", SOURCE_DATE_EPOCH="1700000000").stdout
+    config = next((tmp_path / "project" / "out" / "blobs").rglob(dated["platforms"]["linux-64"]["image_id"][7:]))
+    assert json.loads(config.read_text())["created"] == "2023-11-14T22:13:20Z"
+    assert "SOURCE_DATE_EPOCH" in declared("build", "--oci-layout", "out", status=2, SOURCE_DATE_EPOCH="now").stderr
+
+
 def test_a_base_that_is_not_pinned_is_an_error_where_the_lock_may_not_change(declared: Hermetic) -> None:
     declared("lock")
     said = declared("build", "--image", "x", "--locked", status=1).stderr

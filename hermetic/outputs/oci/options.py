@@ -72,3 +72,13 @@ def read_labels(texts: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"{text!r} is no label", remedy="write NAME=VALUE")
         labels[name] = value
     return labels
+
+
+def epoch(environ: Mapping[str, str]) -> int | None:
+    """Read ``SOURCE_DATE_EPOCH`` (the specification of reproducible-builds.org), None if unset. Raises UsageError."""
+    text = environ.get("SOURCE_DATE_EPOCH", "").strip()
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}", remedy="set it to seconds since 1970, or unset it")
+    return int(text)
