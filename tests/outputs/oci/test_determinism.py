@@ -144,3 +144,31 @@ def test_the_order_of_a_lock_leaves_no_trace(tmp_path: Path) -> None:
     archives = [write_package(tmp_path, name, files={f"share/{name}": name}) for name in ("one", "two", "three")]
     assert lock_of(archives) == lock_of(archives[::-1])
     assert image_of(store, archives) == image_of(store, archives[::-1])
+
+
+AT_ONCE = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+from image_samples import image_of
+from hermetic.store import Store
+image = image_of(Store.open(Path(sys.argv[3])), [Path(name) for name in sys.argv[4:]])
+print(image.manifest.digest)
+"""
+
+
+def test_several_builds_at_once_make_one_image(tmp_path: Path) -> None:
+    from image_samples import entries, image_of
+
+    archives = [
+        write_package(tmp_path, name, files={f"share/{name}/{n}": f"{name}{n}" * 9999 for n in range(50)})
+        for name in ("one", "two", "three", "four")
+    ]
+    command = [sys.executable, "-c", AT_ONCE, *reversed(PATH), str(tmp_path / "store"), *map(str, archives)]
+    builds = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = {build.communicate()[0] for build in builds}
+    assert [build.returncode for build in builds] == [0] * 4
+    store = Store.open(tmp_path / "store")
+    image = image_of(store, archives)
+    assert said == {image.manifest.digest + "\n"}
+    assert len(entries(store, image.layers)) > 200
