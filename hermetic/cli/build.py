@@ -59,7 +59,7 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--push", action="store_true", help="send the image to its registry")
     image.add_argument("--load", action="store_true", help="load the image into the Docker Engine")
     image.add_argument("--oci-layout", metavar="DIR", default=None, help="write the image to a folder")
-    image.add_argument("--explain", action="store_true", help="show layers and what a change costs; build nothing")
+    image.add_argument("--explain", action="store_true", help="lock if need be, show layers and costs, build nothing")
     image.add_argument("--base", metavar="REF", default="", help="the base to stand on (default: the lock's)")
     image.add_argument(
         "--platform", metavar="P", action="append", default=[], help="an image for this platform (repeat for several)"
@@ -140,7 +140,12 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
         from hermetic.report.layers import layers_text
 
         explained = explain_images(
-            arguments.project, arguments.name, order, offline=arguments.offline, reporter=ui.reporter
+            arguments.project,
+            arguments.name,
+            order,
+            locked=arguments.locked,
+            offline=arguments.offline,
+            reporter=ui.reporter,
         )
         ui.result(layers_text(explained, colour=ui.colour), explained.to_dict())
         return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
-from hermetic.plan.layer_costs import LayerReport, Row, explain, image_rows, planned_rows
+from hermetic.plan.layer_costs import METADATA, LayerReport, Row, explain, image_rows, planned_rows
 
 if TYPE_CHECKING:
     from hermetic.outputs.oci.model import Image
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def explain_images(
-    start: str | None, name: str | None, order: ImageOrder, *, offline: bool = False, reporter: Reporter = SILENT
+    start: str | None,
+    name: str | None,
+    order: ImageOrder,
+    *,
+    locked: bool = False,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
 ) -> LayerReport:
     """Tell what the layers of an environment's image are and cost, for the order's first platform; builds nothing.
 
@@ -37,17 +43,29 @@ def explain_images(
     config = project.config(offline=offline)
     store = Store.open(config.store)
     item = prepare_images(
-        project, declaration, order, config=config, store=store, locked=False, offline=offline, reporter=reporter
+        project, declaration, order, config=config, store=store, locked=locked, offline=offline, reporter=reporter
     )[0]
     image = find_image(item.lock, item.plan.layers, item.base, store=store, options=order.options)
-    rows = rows_of(item, image) if image else planned_rows(item.lock, item.plan.layers, base=item.base.layers)
+    before = _remembered(_memo(project.layout, declaration.name), item.lock.platform)
+    rows = rows_of(item, image) if image else _foreseen(item, before)
     registry = None
     if order.push and image and not config.offline:
         from hermetic.outputs.oci.pushing import present_blobs
 
         reference = image_reference(order.reference or f"{config.registry}/", [item.key])
         registry = present_blobs([row.digest for row in rows], reference, store=store, config=config)
-    return explain(rows, _remembered(_memo(project.layout, declaration.name), item.lock.platform), registry=registry)
+    return explain(rows, before, registry=registry)
+
+
+def _foreseen(item: Prepared, before: Sequence[Row]) -> tuple[Row, ...]:
+    """Give the layers of an image that is not made: those that the last one had too are, as a rule, the same."""
+    rows = planned_rows(item.lock, item.plan.layers, base=item.base.layers)
+    known = [next((old for old in before if old.packages and old.same(row)), None) for row in rows]
+    metadata = next((old.size for old in before if old.name == METADATA), 0)
+    return (
+        *(replace(old, name=row.name) if old else row for row, old in zip(rows, known, strict=True)),
+        *((Row(METADATA, size=metadata),) if item.plan.layers else ()),
+    )
 
 
 def rows_of(item: Prepared, image: Image) -> tuple[Row, ...]:

@@ -34,6 +34,8 @@ def image_check_text(check: ImageCheck, *, colour: bool = False) -> str:
         lines += columns([_row(finding, colour=colour) for finding in findings[:_SHOWN]], "  ")
         if len(findings) > _SHOWN:
             lines.append(f"  ... and {len(findings) - _SHOWN} more; --json lists all")
+        if {finding.path for finding in findings} & {"User", "Labels"}:
+            lines.append("  if it was built with --user or --label, say the same here: the lock does not hold them")
     return "\n".join(lines)
 
 

@@ -103,8 +103,10 @@ def test_a_push_asks_first_and_sends_only_what_changed(declared: Hermetic, tmp_p
     assert (again["sent"], again["changed"], again["digest"]) == (0, False, first["digest"])
     manifest = tmp_path / "project" / "hermetic.toml"
     manifest.write_text(manifest.read_text().replace("app <2", "app >=2"))
+    assert "app" in declared("build", "--image", name, "--explain", "--locked", status=1).stderr
     explained = json.loads(declared("build", "--image", name, "--explain", "--json").stdout)
-    assert [layer["name"] for layer in explained["layers"] if layer["push"]]
+    assert [layer["name"] for layer in explained["layers"] if layer["push"]] == ["small/1", "metadata"]
+    assert {layer["name"]: layer["state"] for layer in explained["layers"]}["metadata"] == "to make"
     bumped = json.loads(declared("build", "--image", name, "--push", "--json").stdout)
     assert bumped["digest"] != first["digest"]
     old = {layer["digest"] for layer in first["platforms"]["linux-64"]["layers"]}
@@ -129,6 +131,13 @@ def test_an_image_without_a_name_is_named_by_what_it_is(declared: Hermetic, tmp_
     assert "no registry to push to" in declared("build", "--image", "--push", status=2).stderr
 
 
+def test_an_image_of_ours_is_no_base(declared: Hermetic, tmp_path: Path, tiny_channel: Path, hub: Registry) -> None:
+    declared("build", "--image", f"{hub.host}/base:1", "--push")
+    (tmp_path / "project" / "lockfiles" / "default.lock.json").unlink()
+    said = declared("build", "--oci-layout", "out", status=2).stderr
+    assert "would show through" in said
+
+
 def test_a_layout_is_proved_and_damage_is_named(declared: Hermetic, tmp_path: Path) -> None:
     folder = tmp_path / "layout"
     built = json.loads(declared("build", "--oci-layout", str(folder), "--user", "1000:1000", "--json").stdout)
@@ -136,7 +145,7 @@ def test_a_layout_is_proved_and_damage_is_named(declared: Hermetic, tmp_path: Pa
     assert digest == built["digest"]
     assert "nothing to do" in declared("build", "--oci-layout", str(folder), "--user", "1000:1000").stdout
     assert "file by file" in declared("verify", str(folder), "--user", "1000:1000").stdout
-    assert "user" in declared("verify", str(folder), status=1).stdout.lower()
+    assert "--user" in declared("verify", str(folder), status=1).stdout
     layer = built["platforms"]["linux-64"]["layers"][-1]["digest"].replace(":", "/")
     blob = folder / "blobs" / layer
     blob.chmod(0o644)
@@ -172,12 +181,13 @@ def test_a_base_that_is_not_pinned_is_an_error_where_the_lock_may_not_change(dec
         (["build", "--image", "x", "--prefix", "y"], 2, "exclude each other"),
         (["build", "--image", "X Y", "--load"], 2, "X Y"),
         (["build", "--image", "x", "--label", "team"], 2, "is no label"),
+        (["build", "--image", "x", "--user", "a b"], 2, "is no user"),
         (["build", "--oci-layout", "out", "--platform", "win-64"], 2, "no images for win-64"),
         (["build", "--oci-layout", "out", "--platform", "linux-aarch64"], 2, "not for linux-aarch64"),
         (["build", "--oci-layout", "lockfiles"], 2, "lockfiles"),
         (["build", "--image", "x", "--offline"], 4, "offline"),
         (["build", "--oci-layout", "out", "--base", "127.0.0.1:9/none:1"], 2, "declares"),
-        (["verify", "127.0.0.1:9/none:1"], 4, "no connection"),
+        (["verify", "127.0.0.1:9/none:1"], 4, "Docker Engine here has no 127.0.0.1:9/none:1"),
         (["run", "--user", "1", "--", "true"], 2, "--user is for images"),
     ],
 )

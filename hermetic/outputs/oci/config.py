@@ -87,6 +87,13 @@ def check_base(base: BaseImage, platform: str) -> None:
             f"the base {base.reference} is for {stated}, and {platform} needs {wanted['architecture']}",
             remedy="pin the base again with 'hermetic base pin', or choose another",
         )
+    settings = base.config.get("config")
+    env = settings.get("Env") if isinstance(settings, Mapping) else None
+    if isinstance(env, list) and f"CONDA_PREFIX={PREFIX}" in env:
+        raise UsageError(
+            f"the base {base.reference} has an environment in {PREFIX} already, which would show through",
+            remedy="choose what that image itself stands on, and declare all packages in one environment",
+        )
 
 
 def make_config(

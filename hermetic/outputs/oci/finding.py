@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from hermetic.errors import IntegrityError, MachineError, UsageError
+from hermetic.errors import IntegrityError, MachineError, NetworkError, UsageError
 from hermetic.lock.model import Base
 from hermetic.outputs.oci.blobs import open_blob
 from hermetic.outputs.oci.layout import VERSION_FILE, read_layout
@@ -57,7 +57,15 @@ def find_images(
         return (engine_image(name),)
     if not kind and (found := _in_engine(name)):
         return (found,)
-    return registry_images(name, store=store, config=config, reporter=reporter, offline=offline)
+    try:
+        return registry_images(name, store=store, config=config, reporter=reporter, offline=offline)
+    except NetworkError as error:
+        if kind:
+            raise
+        raise type(error)(
+            f"the Docker Engine here has no {name}, and its registry did not give it: {error.message}",
+            remedy=error.remedy,
+        ) from error
 
 
 def _in_engine(name: str) -> FoundImage | None:

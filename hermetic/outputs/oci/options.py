@@ -54,7 +54,7 @@ class ImageOptions:
             raise UsageError(
                 f"{self.source_date_epoch} is no time that files can have", remedy="give seconds since 1970"
             )
-        if self.user != self.user.strip() or any(not c.isprintable() for c in self.user):
+        if any(c.isspace() or not c.isprintable() for c in self.user) or self.user.count(":") > 1:
             raise UsageError(f"{self.user!r} is no user", remedy="give a name or a number, and a group after a colon")
 
     @property
