@@ -165,6 +165,11 @@ def _failed(program: str, what: str, output: str) -> HermeticError:
             f"the mirror no longer has what the lock says: {'; '.join(gone[:_SHOWN])}",
             remedy="pin the base anew with `hermetic base update`, or add an archive of old versions to apt's sources",
         )
+    if any("Could not get lock" in line for line in lines):
+        return MachineError(
+            f"{program} cannot {what}: {reason}",
+            remedy="an apt that an earlier run left behind still works: wait until it ends, and run the command again",
+        )
     if any(line.startswith(("Unable to locate package", "Package '", "Unable to correct problems")) for line in lines):
         return MachineError(
             f"{program} cannot {what}: {reason}",
