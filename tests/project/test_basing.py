@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from registry_samples import made, send
+from support.engine import Engine
 from support.registries import Registry, registry
 
 from hermetic.config import Config
@@ -239,3 +240,31 @@ def test_a_base_with_an_older_glibc_than_the_packages_assume_is_warned_of(
         read_lock(Path(project) / "lockfiles/default.lock.json").platforms[HERE].image.base.reference == "ubuntu-22.04"
     )  # type: ignore[union-attr]
     assert not check_locks(project)[0].findings
+
+
+def test_a_dockerfile_is_built_pinned_and_watched(
+    project: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    context = Path(project) / "docker"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY note /note\n")
+    (context / "note").write_text(str(tmp_path))  # content that no other test has
+    declare(project, 'base-dockerfile = "docker/Dockerfile"', 'base-context = "docker"')
+    lock_environments(project)
+    assert [finding.code for finding in check_locks(project)[0].findings] == ["base-unpinned"]
+    outcome = pin_environment(project, None)
+    base = outcome.bases[0].after
+    assert base.reference == "dockerfile"
+    assert engine.client.images.get(base.manifest)
+    assert not check_locks(project)[0].findings
+    assert not pin_environment(project, None, offline=True).changed
+    declaration = open_project(project).declaration("default")
+    opened = open_pinned(base, HERE, declaration, store=Store.open(), config=Config(), offline=True)
+    assert (opened.digest, len(opened.layers)) == (base.manifest, 1)
+    (context / "note").write_text("changed")
+    (found,) = check_locks(project)[0].findings
+    assert found.code == "base-changed"
+    moved = pin_environment(project, None)  # what is declared has changed, so it is built again
+    assert moved.bases[0].after.manifest != base.manifest
+    assert {what for what, _, _ in moved.bases[0].differences} == {"base"}
