@@ -6,13 +6,13 @@ refused. Members are independent, so several threads unpack one file.
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +41,7 @@ def read_zip(path: Path, guard: Guard, sink: Sink, *, jobs: int = 1) -> None:
         ):
             infos = archive.infolist()
             regions = _regions(infos, data, guard, archive.start_dir)
+            _let_go(data)
             files = _names(infos, regions, data, guard, sink)
             _contents(files, data, guard, sink, jobs)
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error) as error:
@@ -50,8 +51,8 @@ def read_zip(path: Path, guard: Guard, sink: Sink, *, jobs: int = 1) -> None:
 
 
 @contextmanager
-def _mapped(file: BinaryIO) -> Iterator[mmap]:
-    data = mmap(file.fileno(), 0, access=ACCESS_READ)
+def _mapped(file: BinaryIO) -> Iterator[mmap.mmap]:
+    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         yield data
     finally:
@@ -59,7 +60,13 @@ def _mapped(file: BinaryIO) -> Iterator[mmap]:
             data.close()
 
 
-def _regions(infos: list[zipfile.ZipInfo], data: mmap, guard: Guard, start_dir: int) -> dict[int, int]:
+def _let_go(data: mmap.mmap) -> None:
+    """Give back the memory of what was read so far, else a process is as large as its largest archive."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED)
+
+
+def _regions(infos: list[zipfile.ZipInfo], data: mmap.mmap, guard: Guard, start_dir: int) -> dict[int, int]:
     """Compare each local header with the directory; give header offset -> offset of the bytes."""
     found: dict[int, int] = {}
     end = 0
@@ -93,7 +100,7 @@ def _regions(infos: list[zipfile.ZipInfo], data: mmap, guard: Guard, start_dir: 
 
 
 def _names(
-    infos: list[zipfile.ZipInfo], regions: dict[int, int], data: mmap, guard: Guard, sink: Sink
+    infos: list[zipfile.ZipInfo], regions: dict[int, int], data: mmap.mmap, guard: Guard, sink: Sink
 ) -> list[tuple[zipfile.ZipInfo, int, str]]:
     """Let all names through, before any byte is unpacked; give the files as (info, offset, path)."""
     files = []
@@ -121,7 +128,9 @@ def _names(
     return files
 
 
-def _contents(files: list[tuple[zipfile.ZipInfo, int, str]], data: mmap, guard: Guard, sink: Sink, jobs: int) -> None:
+def _contents(
+    files: list[tuple[zipfile.ZipInfo, int, str]], data: mmap.mmap, guard: Guard, sink: Sink, jobs: int
+) -> None:
     if not isinstance(sink, Disk):
         for info, _, path in files:
             sink.file(path, info.file_size, _mode(info), ())
@@ -133,6 +142,7 @@ def _contents(files: list[tuple[zipfile.ZipInfo, int, str]], data: mmap, guard: 
             executable = bool(_mode(info) & 0o100)
             digest = sink.write(path, executable=executable, pieces=_pieces(info, offset, data, guard))
             done.append(FileEntry(path, FILE, digest, info.file_size, executable=executable))
+        _let_go(data)
         return done
 
     files = sorted(files, key=lambda item: -item[0].file_size)
@@ -151,12 +161,14 @@ def _mode(info: zipfile.ZipInfo) -> int:
     return info.external_attr >> 16 if info.create_system == 3 else 0
 
 
-def _pieces(info: zipfile.ZipInfo, offset: int, data: mmap, guard: Guard) -> Iterator[memoryview]:
+def _pieces(info: zipfile.ZipInfo, offset: int, data: mmap.mmap, guard: Guard) -> Iterator[memoryview]:
     """Give a member's bytes, exactly as many as it states, with the checksum that it states."""
     view = memoryview(data)
     crc = size = 0
     try:
         for piece in _unpacked(info, view[offset : offset + info.compress_size]):
+            if size >= _PIECE:
+                _let_go(data)
             size += len(piece)
             if size > info.file_size:
                 guard.refuse("a member is larger than it says", info.filename)

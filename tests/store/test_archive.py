@@ -7,6 +7,8 @@ import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -451,3 +453,22 @@ class TestZips:
 
     def test_an_empty_one(self, tmp_path: Path, dest: Path) -> None:
         assert unpack(zip_of(tmp_path / "x"), dest).entries == ()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are told in KiB on Linux")
+    def test_a_large_one_needs_no_more_memory_than_a_small_one(self, tmp_path: Path, dest: Path) -> None:
+        megabyte = os.urandom(1 << 20)
+        peaks = []
+        for count in (8, 128):
+            members = [(f"large{number}", megabyte * (count // 2)) for number in range(2)]
+            archive = zip_of(tmp_path / f"{count}", *members, method=zipfile.ZIP_STORED)
+            (dest / f"{count}").mkdir()
+            script = (
+                "import resource, sys\nfrom pathlib import Path\nfrom hermetic.store.archive import unpack\n"
+                "unpack(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+            )
+            # by way of a small process: one that is started inherits the peak of the one that starts it
+            command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", script]
+            ran = subprocess.run([*command, archive, dest / f"{count}"], capture_output=True, text=True, check=True)
+            peaks.append(int(ran.stdout) << 10)
+        assert peaks[1] - peaks[0] < 32 << 20
