@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.directory import directory_texts, fill, read_directory, write_directory
 from hermetic.sdk.errors import HermeticWarning, MissingError
+from hermetic.sdk.naming import check_name
 from hermetic.sdk.sections import ContainerRegistry, DockerSection, PythonSection, Readable
 from hermetic.sdk.variables import Variables
 from hermetic.spec.azureml import OURS, default_values
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from hermetic.lock.model import Lock
     from hermetic.sdk.functions import LocalBuild, LocalImage
 
-RESERVED = ("Hermetic-", "AzureML", "Microsoft")
-"""Beginnings of names that only curated environments have; refused where an environment is registered."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_LONGEST_NAME = 255
 _WORKSPACE = "it needs a Workspace, which comes with a later release; lock() and build_local(useDocker=False) need none"
 _CLOUD = "what a file says of it is kept and written back, and changes nothing here; remove the line"
 
@@ -389,25 +384,6 @@ class Environment(Strict):
 
     def __repr__(self) -> str:
         return f"Environment(name={self.name!r}, version={self.version!r})"
-
-
-def check_name(name: str) -> str:
-    """Give an environment's name back if it is one. Raises UsageError with the reason."""
-    if _NAME.match(name) and len(name) <= _LONGEST_NAME:
-        return name
-    wrong = sorted({character for character in name if not re.match(r"[A-Za-z0-9._-]", character)})
-    if not name:
-        reason = "the name is empty"
-    elif wrong:
-        reason = f"it holds {', '.join(map(repr, wrong[:5]))}"
-    elif len(name) > _LONGEST_NAME:
-        reason = f"it is longer than {_LONGEST_NAME} characters"
-    else:
-        reason = f"it begins with {name[0]!r}"
-    raise UsageError(
-        f"{name[:80]!r} is no name of an environment: {reason}",
-        remedy="use letters, digits, '-', '_' and '.', and begin with a letter or digit",
-    )
 
 
 def _with_packages(
