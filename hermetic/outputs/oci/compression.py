@@ -8,7 +8,7 @@ a processor's or a library's influence is in ``fingerprint``, and so in the keys
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Protocol
 
@@ -46,54 +46,80 @@ class _Plain:
         return b""
 
 
-class _Igzip:
-    """igzip, kept away from an undefined value of its own.
+class _InBlocks:
+    """Hands another compressor whole blocks, but for the last one, however the bytes come.
 
-    The size of its hash table is undefined when a stream ends whose bytes it has only collected till then: a short
-    member came out one way a hundred times, and another way the next time. So a member that fits into one block
-    is compressed in one call, and a longer one begins with a whole block.
+    A member of one block is made in one call by ``whole``. igzip needs that: the size of its hash table is undefined
+    when a stream ends whose bytes it has only collected till then, so a short member came out one way a hundred times,
+    and another way the next time. A longer member begins with a whole block, which leaves nothing undefined.
     """
 
-    def __init__(self, level: int) -> None:
-        self._level = level
-        self._first = b""
+    def __init__(self, begin: Callable[[], Compressor], whole: Callable[[bytes], bytes]) -> None:
+        self._begin, self._whole = begin, whole
+        self._first: bytes | None = None
         self._stream: Compressor | None = None
+        self._waiting = bytearray()
 
     def compress(self, data: bytes | memoryview, /) -> bytes:
-        if self._stream is None:
-            if not self._first:
-                self._first = bytes(data)
-                return b""
-            from isal import isal_zlib
-
-            self._stream = isal_zlib.compressobj(self._level, isal_zlib.DEFLATED, _GZIP_FORMAT)
-            return self._stream.compress(self._first) + self._stream.compress(data)
-        return self._stream.compress(data)
+        if len(data) == BLOCK and not self._waiting:
+            return self._block(data)
+        self._waiting += data
+        made = []
+        while len(self._waiting) >= BLOCK:
+            made.append(self._block(bytes(self._waiting[:BLOCK])))
+            del self._waiting[:BLOCK]
+        return b"".join(made)
 
     def flush(self) -> bytes:
-        if self._stream:
-            return self._stream.flush()
-        if not self._first:
-            return _EMPTY
-        from isal import igzip_lib
+        rest = bytes(self._waiting)
+        if self._stream is None and (self._first is None or not rest):
+            return self._whole(self._first or rest)
+        made = self._block(rest) if rest else b""
+        assert self._stream
+        return made + self._stream.flush()
 
-        return igzip_lib.compress(self._first, self._level, flag=igzip_lib.COMP_GZIP)
+    def _block(self, block: bytes | memoryview) -> bytes:
+        if self._stream is None and self._first is None:
+            self._first = bytes(block)
+            return b""
+        made = b""
+        if self._stream is None:
+            self._stream = self._begin()
+            made, self._first = self._stream.compress(self._first or b""), b""
+        return made + self._stream.compress(block)
 
 
 def compressor(compression: str, level: int | None = None) -> Compressor:
-    """Begin a member. Its header has no time and no name."""
+    """Begin a member. Its header has no time and no name, and how it is given its bytes does not show."""
     level = _FAST[compression] if level is None else level
     if compression == GZIP:
-        if level <= _IGZIP:
-            return _Igzip(level)
-        import zlib
+        return _igzip(level) if level <= _IGZIP else _zlib(level)
+    return _zstd(level) if compression == ZSTD else _Plain()
 
-        return zlib.compressobj(level, zlib.DEFLATED, _GZIP_FORMAT)
-    if compression == ZSTD:
-        import zstandard
 
-        return zstandard.ZstdCompressor(level=level, threads=0).compressobj()
-    return _Plain()
+def _igzip(level: int) -> Compressor:
+    from isal import igzip_lib, isal_zlib
+
+    def whole(data: bytes) -> bytes:
+        return igzip_lib.compress(data, level, flag=igzip_lib.COMP_GZIP) if data else _EMPTY
+
+    return _InBlocks(lambda: isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_FORMAT), whole)
+
+
+def _zlib(level: int) -> Compressor:
+    import zlib
+
+    return _InBlocks(
+        lambda: zlib.compressobj(level, zlib.DEFLATED, _GZIP_FORMAT),
+        lambda data: zlib.compress(data, level, _GZIP_FORMAT),
+    )
+
+
+def _zstd(level: int) -> Compressor:
+    import zstandard
+
+    maker = zstandard.ZstdCompressor(level=level, threads=0)
+    return _InBlocks(maker.compressobj, maker.compress)
 
 
 @cache
@@ -109,8 +135,7 @@ def fingerprint(compression: str, level: int | None = None) -> str:
     noise = hashlib.shake_256(b"hermetic").hexdigest(24_000).encode()
     sample = noise + bytes(3000) + noise[::-1] + b"".join(noise[at : at + 40] + b"\n" for at in range(0, 20_000, 7))
     member = compressor(compression, level)
-    made = member.compress(sample[:BLOCK])
-    return sha256_bytes(made + member.flush())
+    return sha256_bytes(member.compress(sample) + member.flush())
 
 
 def archive_form(options: ImageOptions) -> list[str | int]:

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermetic.errors import IntegrityError
@@ -19,6 +19,7 @@ from hermetic.outputs.oci.compression import BLOCK, closing, compressor, expande
 from hermetic.outputs.oci.tar import END
 
 KINDS = ("gzip", "zstd", "none")
+NOISE = hashlib.shake_256(b"cut").hexdigest(2_500_000).encode()
 
 
 def member(data: bytes, compression: str = "gzip", level: int | None = None) -> bytes:
@@ -116,6 +117,18 @@ def test_a_short_member_never_ends_a_stream_of_igzip() -> None:
         assert calls
     finally:
         isal_zlib.compressobj = made  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(("compression", "level"), [("gzip", 1), ("gzip", 2), ("gzip", 6), ("zstd", 3), ("none", 0)])
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 700_000), max_size=7))
+def test_how_bytes_are_cut_does_not_show(compression: str, level: int, cuts: list[int]) -> None:
+    data = NOISE[: sum(cuts)]
+    writer, made, at = compressor(compression, level), b"", 0
+    for cut in cuts:
+        made += writer.compress(memoryview(data)[at : at + cut])
+        at += cut
+    assert made + writer.flush() == member(data, compression, level)
 
 
 def test_fingerprints_tell_compressors_apart() -> None:
