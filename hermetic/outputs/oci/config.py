@@ -44,6 +44,15 @@ _OCI_TYPES = {
 }
 
 
+_FOR_GPUS = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+"""What NVIDIA's container toolkit asks an image for; NVIDIA's own images say the same."""
+
+
+def needs_cuda(lock: PlatformLock) -> bool:
+    """Tell whether an environment was locked for a machine with CUDA."""
+    return any(package.startswith("__cuda=") for package in lock.virtual_packages)
+
+
 def as_oci(layer: Layer) -> Layer:
     """Give a base's layer with OCI's media type; the bytes are the same."""
     media_type = _OCI_TYPES.get(layer.descriptor.media_type, layer.descriptor.media_type)
@@ -52,10 +61,11 @@ def as_oci(layer: Layer) -> Layer:
     return replace(layer, descriptor=replace(layer.descriptor, media_type=media_type))
 
 
-def environment(base: Sequence[str], variables: Mapping[str, str], *, installed: bool) -> list[str]:
+def environment(base: Sequence[str], variables: Mapping[str, str], *, installed: bool, cuda: bool = False) -> list[str]:
     """Give the image's variables, as ``NAME=value``: the base's in their order, with what activation changes.
 
     ``variables`` are those of packages and of the lock; ``installed`` tells whether there is an environment at all.
+    With ``cuda`` NVIDIA's runtime is told to give containers the GPUs, where the base does not say otherwise.
     """
     found = {name: value for name, equals, value in (text.partition("=") for text in base) if equals}
     if installed:
@@ -63,6 +73,8 @@ def environment(base: Sequence[str], variables: Mapping[str, str], *, installed:
             found.pop(name, None)
         found["PATH"] = f"{PREFIX}/bin:{found.get('PATH') or PATH}"
         found |= {"CONDA_PREFIX": PREFIX, "CONDA_DEFAULT_ENV": PREFIX.rpartition("/")[2], "CONDA_SHLVL": "1"}
+    for name, value in _FOR_GPUS.items() if cuda else ():
+        found.setdefault(name, value)
     for name, value in sorted(variables.items()):
         found.pop(name, None)
         if value != _UNSET:
@@ -111,7 +123,10 @@ def make_config(
     the activated environment, where setting variables is not enough.
     """
     settings = {name: value for name, value in (base.config.get("config") or {}).items() if name != "OnBuild"}
-    settings["Env"] = environment(settings.get("Env") or (), variables, installed=bool(lock.conda or lock.wheels))
+    installed = bool(lock.conda or lock.wheels)
+    settings["Env"] = environment(
+        settings.get("Env") or (), variables, installed=installed, cuda=installed and needs_cuda(lock)
+    )
     if options.user:
         settings["User"] = options.user
     if options.command is not None:

@@ -100,6 +100,8 @@ def image_key(
     lock: PlatformLock, layers: Sequence[PlannedLayer], base: BaseImage, options: ImageOptions | None = None
 ) -> str:
     """Give the key of an image: sha256 over all that determines its digest, and nothing else."""
+    from hermetic.outputs.oci.config import needs_cuda
+
     options = options or ImageOptions()
     stands_on = {
         "reference": base.reference,
@@ -115,6 +117,7 @@ def image_key(
         "entrypoint": options.entrypoint,
         "command": options.command,
         "compiled": lock.platform == current_platform(),
+        "cuda": needs_cuda(lock),
     }
     return key_of_image(lock, layers, prefix=PREFIX, base=stands_on, options=made)
 

@@ -115,3 +115,9 @@ def test_a_base_of_another_system_is_refused() -> None:
     with pytest.raises(UsageError, match="is for arm64, and linux-64 needs amd64"):
         check_base(base(os="linux", architecture="arm64"), "linux-64")
     check_base(BaseImage(), "linux-64")
+
+
+def test_an_environment_for_cuda_asks_for_the_gpus() -> None:
+    asked = environment(["NVIDIA_VISIBLE_DEVICES=0"], {}, installed=True, cuda=True)
+    assert {"NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_DRIVER_CAPABILITIES=compute,utility"} <= set(asked)
+    assert not any(text.startswith("NVIDIA") for text in environment([], {}, installed=True))
