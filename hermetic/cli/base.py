@@ -1,4 +1,4 @@
-"""Bases of images: those that are known, and the pinned one of an environment.
+"""Bases of images: those that are known by name, and pinning one for an environment.
 
 An image stands on a base: the environment's 'base' in hermetic.toml, what its 'base-dockerfile' makes, or one that
 suits its accelerator. 'pin' writes into the lock what the name leads to now, by digest, for every platform; builds

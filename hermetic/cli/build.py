@@ -55,12 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_argument_group("images")
-    image.add_argument("--image", metavar="REF", nargs="?", const="", default=None, help="build an image of this name")
+    image.add_argument("--image", metavar="REF", nargs="?", const="/", default=None, help="build an image of this name")
     image.add_argument("--push", action="store_true", help="send the image to its registry")
     image.add_argument("--load", action="store_true", help="load the image into the Docker Engine")
     image.add_argument("--oci-layout", metavar="DIR", default=None, help="write the image to a folder")
     image.add_argument("--explain", action="store_true", help="lock if need be, show layers and costs, build nothing")
-    image.add_argument("--base", metavar="REF", default="", help="the base to stand on (default: the lock's)")
+    image.add_argument(
+        "--base", metavar="REF", default="", help="pin this base where none is declared (default: the lock's)"
+    )
     image.add_argument(
         "--platform", metavar="P", action="append", default=[], help="an image for this platform (repeat for several)"
     )
@@ -117,10 +119,12 @@ def _run_image(arguments: argparse.Namespace, ui: UI) -> int:
     from hermetic.project.image_order import ImageOrder
     from hermetic.report.builds import image_build_text
 
+    if arguments.image == "":
+        raise UsageError("the image's name is empty", remedy="name it, or write --image alone for one made of a hash")
     if arguments.prefix:
         raise UsageError("--prefix and an image exclude each other", remedy="build them one after the other")
     order = ImageOrder(
-        reference=arguments.image or "",
+        reference="" if arguments.image in {None, "/"} else arguments.image,
         platforms=tuple(arguments.platform),
         push=arguments.push,
         load=arguments.load or not (arguments.push or arguments.oci_layout),

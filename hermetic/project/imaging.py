@@ -205,6 +205,10 @@ def prepare_images(
     if lock != before:
         write_lock(lock, declaration.lock_path)
         reporter.say(f"{declaration.name}: base and layers are now in {declaration.lock_path}")
+        for name in platforms:
+            old, new = before.platforms[name].image, lock.platforms[name].image
+            if old and new and old.base != new.base:
+                reporter.say(f"  {name}: the base was {old.base.reference}, and is {new.base.reference} from now on")
     prepared = []
     for name in platforms:
         platform = lock.platforms[name]
@@ -218,9 +222,17 @@ def prepare_images(
 
 
 def _place(order: ImageOrder, config: Config) -> str:
-    """Give the name that is wanted, or where an image goes that has none."""
-    if order.reference or not order.push:
+    """Give the name that is wanted, or where an image goes that has none, or no registry in its name."""
+    from hermetic.outputs.oci.reference import has_registry
+
+    if order.reference and not (
+        order.push and config.registry and not has_registry(order.reference, config.registries)
+    ):
         return order.reference
+    if order.reference:  # a name without a host would go to the default registry, which is a public one
+        return f"{config.registry}/{order.reference}"
+    if not order.push:
+        return ""
     if not config.registry:
         raise UsageError(
             "there is no registry to push to",
@@ -253,7 +265,7 @@ def _deliver(built: ImageBuild, order: ImageOrder, *, config: Config, store: Sto
 
         (image,) = [image for image in built.images if image.platform == current_platform()]
         loaded = load(image, built.reference, store=store, reporter=reporter)
-        built = replace(built, loaded=loaded.id, changed=built.changed or loaded.sent > 0)
+        built = replace(built, loaded=loaded.id, changed=built.changed or loaded.sent > 0 or loaded.tagged)
     return built
 
 

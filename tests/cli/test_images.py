@@ -121,6 +121,8 @@ def test_an_image_without_a_name_is_named_by_what_it_is(declared: Hermetic, tmp_
     assert built["reference"].startswith(f"{hub.host}/hermetic/env_")
     by_variable = declared("build", "--image", "--push", "--json", HERMETIC_REGISTRY=hub.host)
     assert json.loads(by_variable.stdout)["reference"] == built["reference"]
+    short = declared("build", "--image", "team/app:1", "--push", "--json", HERMETIC_REGISTRY=hub.host)
+    assert json.loads(short.stdout)["reference"] == f"{hub.host}/team/app:1"
     # somebody else's build finds it there, and makes nothing
     other = json.loads(
         declared("build", "--image", f"{hub.host}/", "--push", "--json", HERMETIC_STORE=str(tmp_path / "empty")).stdout
@@ -181,6 +183,7 @@ def test_a_base_that_is_not_pinned_is_an_error_where_the_lock_may_not_change(dec
         (["build", "--image", "x", "--prefix", "y"], 2, "exclude each other"),
         (["build", "--image", "X Y", "--load"], 2, "X Y"),
         (["build", "--image", "x", "--label", "team"], 2, "is no label"),
+        (["build", "--image", ""], 2, "name is empty"),
         (["build", "--image", "x", "--user", "a b"], 2, "is no user"),
         (["build", "--oci-layout", "out", "--platform", "win-64"], 2, "no images for win-64"),
         (["build", "--oci-layout", "out", "--platform", "linux-aarch64"], 2, "not for linux-aarch64"),

@@ -36,6 +36,8 @@ _ASKED = 200
 
 _BLOCK = 512
 _CHUNK = 1 << 20
+NEED_NONE = "; --oci-layout and --push need none"
+"""The end of the remedy for a missing engine."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Loaded:
     id: str
     sent: int
     present: int
+    tagged: bool = False
+    """Whether the name was given to the image now."""
 
 
 def connect(timeout: int = TIMEOUT) -> DockerClient:
@@ -84,10 +88,14 @@ def refuse(error: Exception, host: str = "") -> NoReturn:
             f"this user may not talk to the Docker Engine at {where}",
             remedy="join the group 'docker', run a rootless engine, or write a layout with --oci-layout instead",
         ) from error
+    if "bind address" in text or "Invalid host" in text or "Unsupported" in text:
+        raise UsageError(
+            f"DOCKER_HOST is {where}, which is no engine's address", remedy="unset it, or mend it"
+        ) from error
     if any(word in text for word in ("No such file", "FileNotFound", "Connection refused", "Name or service", "Max ")):
         raise MachineError(
             f"no Docker Engine answers at {where}",
-            remedy="start it, or set DOCKER_HOST to where one is; --oci-layout and --push need none",
+            remedy=f"start it, or set DOCKER_HOST to where one is{NEED_NONE}",
         ) from error
     if "timed out" in text.lower():
         raise MachineError(
@@ -98,6 +106,8 @@ def refuse(error: Exception, host: str = "") -> NoReturn:
 
 def _complain(message: str, error: Exception | None = None) -> NoReturn:
     remedy = "see the engine's log"
+    if "unable to find user" in message or ("network" in message and "not found" in message):
+        remedy = "choose another with --user or --network"
     if "no space left" in message.lower():
         remedy = "make room where the engine keeps its images ('docker system prune' removes what nobody uses)"
     raise MachineError(f"the Docker Engine refused: {redact(message)}", remedy=remedy) from error
@@ -137,11 +147,12 @@ def load(
                     remedy="see the engine's log; 'hermetic verify' tells what it has",
                 )
             wanted = proof
-        if client.images.get(wanted).id != _id_of(client, tag):
+        tagged = client.images.get(wanted).id != _id_of(client, tag)
+        if tagged:
             client.api.tag(wanted, reference.name, reference.tag)
     except (DockerException, RequestException) as error:
         refuse(error)
-    return Loaded(tag, wanted, sent, present)
+    return Loaded(tag, wanted, sent, present, tagged)
 
 
 def checked_tag(tag: str) -> Reference:

@@ -107,9 +107,8 @@ def parse_reference(text: str, registries: Collection[str] = ()) -> Reference:
         raise fault("it is a URL", "leave the scheme out; say http:// or https:// in [registries] of the configuration")
     if at and not _DIGEST.match(digest):
         raise fault("its digest is not sha256: and 64 lower-case hex digits")
-    first, slash, after = rest.partition("/")
-    named = bool(slash) and (first in registries or first == "localhost" or bool(re.search(r"[.:A-Z]", first)))
-    registry, path = (first, after) if named else ("", rest)
+    first, _, after = rest.partition("/")
+    registry, path = (first, after) if has_registry(rest, registries) else ("", rest)
     repository, colon, tag = path.rpartition(":") if ":" in path else (path, "", "")
     if colon and not _TAG.match(tag):
         raise fault("its tag has other signs than letters, digits, '.', '_' and '-', or more than 128")
@@ -129,6 +128,12 @@ def parse_reference(text: str, registries: Collection[str] = ()) -> Reference:
         registry = default_names()[0]
         repository = repository if "/" in repository else f"library/{repository}"
     return Reference(registry, repository, tag, digest)
+
+
+def has_registry(text: str, registries: Collection[str] = ()) -> bool:
+    """Tell whether a reference names its registry; ``registries`` are configured names, which may lack a dot."""
+    first, slash, _ = text.partition("/")
+    return bool(slash) and (first in registries or first == "localhost" or bool(re.search(r"[.:A-Z]", first)))
 
 
 def registry_address(config: Config, registry: str) -> Address:

@@ -219,7 +219,7 @@ def test_no_engine_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.M
         connect()
     assert "DOCKER_HOST" in caught.value.remedy
     monkeypatch.setenv("DOCKER_HOST", "tcp://user:word@127.0.0.1:9")
-    with pytest.raises(MachineError) as caught:
+    with pytest.raises(UsageError, match="no engine's address") as caught:
         connect()
     assert "word" not in str(caught.value)
 

@@ -234,7 +234,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path, store: Store, 
             said = build_in(here, lock, prefix, store.root, channel, tmp_path)
             assert said.startswith("MachineError ")
             assert "Read-only file system" in said
-            assert "--prefix" in said
+            assert "choose another folder" in said
     assert list(closed.iterdir()) == []
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -46,6 +48,9 @@ _FILES = {
 _KEPT = re.compile(r"(Acquire(::|\s)|APT::Default-Release\s)")
 _LINE = re.compile(r"'[^']*/[^']*' (?P<file>\S+\.deb) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 _SHOWN = 6
+_LOOK = 2.0  # seconds between looks at the disk
+_LOOKS = 3
+_FULL = 64 << 10  # bytes that are as good as none
 REMEDY = (
     "use a base from a registry (`hermetic base list`) or scratch, or pin the base on a machine with Debian's apt "
     "and fetch its packages there"
@@ -124,26 +129,54 @@ class Apt:
         return [*kept, *(f'{key} "{value}";' for key, value in own.items())]
 
     def _run(self, program: str, *arguments: str, what: str, folder: Path | None = None) -> str:
+        from hermetic.store.faults import full_disk
+
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [program, *arguments],
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                check=False,
                 env=self._environ,
                 cwd=folder or self._folder,
                 stdin=subprocess.DEVNULL,
+                process_group=0,
             )
         except OSError as error:
             raise MachineError(f"cannot run {program}: {error.strerror}", remedy=REMEDY) from None
-        if done.returncode:
-            if re.search(r"No space left on device|enough free space", done.stderr):
-                from hermetic.store.faults import full_disk
-
+        with _ended(process):
+            said, complaint = self._attended(process, what)
+        if process.returncode:
+            if re.search(r"No space left on device|enough free space", complaint):
                 raise full_disk(what, folder or self._folder)
-            raise _failed(program, what, done.stderr)
-        return done.stdout
+            raise _failed(program, what, complaint)
+        return said
+
+    def _attended(self, process: subprocess.Popen[str], what: str) -> tuple[str, str]:
+        """Give what a process says. One that waits while its disk is full waits for ever: then it is ended."""
+        from hermetic.store.faults import free_bytes, full_disk
+
+        full = 0
+        while True:
+            try:
+                return process.communicate(timeout=_LOOK)
+            except subprocess.TimeoutExpired:
+                full = full + 1 if free_bytes(self._folder) < _FULL else 0
+                if full == _LOOKS:
+                    raise full_disk(what, self._folder) from None
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a process with all that it started, if the block ends without it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
 
 
 def _package(line: str) -> DebianPackage | None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from hermetic.digest import key
-from hermetic.errors import BuildError, IntegrityError, MachineError, OfflineError, UsageError
+from hermetic.errors import BuildError, IntegrityError, MachineError, OfflineError, SpecError, UsageError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.model import Base
 from hermetic.outputs.oci.bases.context import FILE_NAME, Dockerfile
@@ -120,45 +120,59 @@ def _engine() -> Iterator[DockerClient]:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    from hermetic.outputs.oci.engine import connect, refuse
+    from hermetic.outputs.oci.engine import NEED_NONE, connect, refuse
 
-    client = connect()
     try:
-        yield client
-    except (DockerException, RequestException) as error:
-        refuse(error)
-    finally:
-        client.close()
+        client = connect()
+        try:
+            yield client
+        except (DockerException, RequestException) as error:
+            refuse(error)
+        finally:
+            client.close()
+    except MachineError as error:
+        if (remedy := error.remedy or "").endswith(NEED_NONE):  # to deliver an image, that is
+            error.remedy = remedy.removesuffix(NEED_NONE) + "; a base made by a Dockerfile needs one"
+        raise
 
 
 def _build(client: DockerClient, dockerfile: Dockerfile, platform: str, reporter: Reporter) -> str:
     """Build, telling the steps; give the image's ID."""
+    from docker.errors import APIError
+
     api: Any = client.api
     architecture = oci_platform(platform)["architecture"]
     lines: list[str] = []
     image_id = ""
     with task(reporter, "dockerfile", "building the base from its Dockerfile"), dockerfile.tar() as context:
-        events = api.build(
-            fileobj=context,
-            custom_context=True,
-            dockerfile=FILE_NAME,
-            platform=f"linux/{architecture}",
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
+        try:
+            events = api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile=FILE_NAME,
+                platform=f"linux/{architecture}",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+        except APIError as error:
+            if "parse error" not in str(error.explanation):
+                raise
+            said = str(error.explanation)
+            raise SpecError(said, place=dockerfile.place, remedy="mend the base's Dockerfile") from error
         for event in events:
             text = str(event.get("stream") or event.get("status") or "").strip()
             if text:
                 lines.append(text)
             if text.startswith("Step "):
                 reporter.say(text)
-            if error := event.get("error"):
-                said = "\n  ".join([*lines[-_TAIL:], str(error).strip()])
+            if fault := event.get("error"):
+                said = "\n  ".join([*lines[-_TAIL:], str(fault).strip()])
                 raise BuildError(
                     f"the base's Dockerfile cannot be built:\n  {said}",
                     place=dockerfile.place,
-                    remedy="mend it; the engine's classic builder is used, which knows no RUN --mount",
+                    remedy="mend it; what it copies has to lie in base-context; the engine's classic builder is used, "
+                    "which knows no RUN --mount",
                 )
             image_id = str(event.get("aux", {}).get("ID") or image_id)
     if not image_id:

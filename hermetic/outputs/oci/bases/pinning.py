@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hermetic.errors import UsageError
+from hermetic.errors import NetworkError, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.model import Base
 from hermetic.outputs.oci.bases.catalogue import default_base, entry_of, expand
@@ -41,6 +41,7 @@ def pin_base(
     the base's registry. Raises UsageError for platforms that have no images or that the base is not for, NetworkError
     and the like for a registry.
     """
+    chosen = reference
     reference = reference or default_base(accelerator or Accelerator())
     check_platforms(platforms)
     offline = offline or config.offline
@@ -63,7 +64,15 @@ def pin_base(
     check_registry(image, config)
     from hermetic.outputs.oci.pull import resolve
 
-    resolved = resolve(image, config=config, offline=offline, login=login)
+    try:
+        resolved = resolve(image, config=config, offline=offline, login=login)
+    except NetworkError as error:
+        if chosen:
+            raise
+        raise type(error)(
+            f"the default base cannot be asked for: {error.message}",
+            remedy=f"{error.remedy}; or pin one that needs no registry: hermetic base pin --base embedded",
+        ) from error
     return {name: Base(reference, resolved.digest, resolved.manifest(name).digest) for name in platforms}
 
 
