@@ -50,9 +50,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory, archives: list[Path], wheel: Path, store: Store) -> Path:
+def prefix(
+    tmp_path_factory: pytest.TempPathFactory, channel: Path, archives: list[Path], wheel: Path, store: Store
+) -> Path:
     place = tmp_path_factory.mktemp("wheel-env") / "env"
-    build_prefix(lock_of(archives, [wheel]), place, store=store, config=config())
+    build_prefix(lock_of(archives, [wheel]), place, store=store, config=config(channel))
     return place
 
 
@@ -103,12 +105,12 @@ def test_record_lists_all_that_is_there_and_nothing_else(prefix: Path) -> None:
 
 
 def test_uv_puts_the_same_files_there(
-    tmp_path: Path, archives: list[Path], wheel: Path, prefix: Path, store: Store
+    tmp_path: Path, channel: Path, archives: list[Path], wheel: Path, prefix: Path, store: Store
 ) -> None:
     uv = shutil.which("uv") or str(Path(os.sys.executable).with_name("uv"))  # type: ignore[attr-defined]
     require(Path(uv).exists(), "there is no uv")
     other = tmp_path / "env"
-    build_prefix(lock_of(archives), other, store=store, config=config())
+    build_prefix(lock_of(archives), other, store=store, config=config(channel))
     before = set(tree(other))
     subprocess.run(
         [uv, "pip", "install", "--python", other / "bin/python", "--no-deps", "--no-index", "--break-system-packages",
@@ -130,7 +132,9 @@ def test_uv_puts_the_same_files_there(
     assert compared > 10
 
 
-def test_a_record_with_files_missing_is_mended(tmp_path: Path, archives: list[Path], store: Store) -> None:
+def test_a_record_with_files_missing_is_mended(
+    tmp_path: Path, channel: Path, archives: list[Path], store: Store
+) -> None:
     """Such wheels exist; their digest in the lock covers all files anyway."""
     import zipfile
 
@@ -141,7 +145,7 @@ def test_a_record_with_files_missing_is_mended(tmp_path: Path, archives: list[Pa
         for name, data in members.items():
             kept = b"".join(line for line in data.splitlines(keepends=True) if b"forgotten" not in line)
             archive.writestr(zipfile.ZipInfo(name), kept if name.endswith("RECORD") else data)
-    build_prefix(lock_of(archives, [made]), tmp_path / "env", store=store, config=config())
+    build_prefix(lock_of(archives, [made]), tmp_path / "env", store=store, config=config(channel))
     record = (tmp_path / "env" / SITE / "tiny-1.0.dist-info/RECORD").read_text()
     assert "forgotten.py,sha256=" in record
 
@@ -159,7 +163,7 @@ def test_a_first_line_that_the_kernel_would_not_take_is_written_otherwise(interp
 
 
 def test_wheels_of_an_environment_without_changes_are_not_linked_twice(
-    prefix: Path, archives: list[Path], wheel: Path, store: Store
+    prefix: Path, channel: Path, archives: list[Path], wheel: Path, store: Store
 ) -> None:
     lock: PlatformLock = lock_of(archives, [wheel])
-    assert not build_prefix(lock, prefix, store=store, config=config()).changed
+    assert not build_prefix(lock, prefix, store=store, config=config(channel)).changed
