@@ -54,6 +54,10 @@ class Run:
     sent: int
     said: str = field(default="", repr=False)
 
+    def __add__(self, other: Run) -> Run:
+        """Give what both take one after the other."""
+        return Run(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak), self.sent + other.sent)
+
 
 @dataclass(frozen=True)
 class Row:
