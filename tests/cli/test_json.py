@@ -32,6 +32,10 @@ CALLS = {
     "diff old.lock.json default": "diff",
     "store info": "store info",
     "store verify": "store verify",
+    "build --oci-layout out --base scratch": "build of an image",
+    "build --oci-layout out --explain": "build --explain",
+    "verify out": "verify of an image",
+    "pack -o x.sh": "pack",
     "build nothere": "an error",
     "build --nosuch": "an error",
 }
