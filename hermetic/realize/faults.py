@@ -12,7 +12,7 @@ from hermetic.errors import HermeticError, MachineError
 from hermetic.store.faults import free_bytes, megabytes
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space, or use a larger disk for the store or the result, and run the command again",
+    errno.ENOSPC: "free some space, or use a larger disk (HERMETIC_STORE names the store), and run the command again",
     errno.EDQUOT: "free some space of your quota, or set HERMETIC_STORE to another disk, and run the command again",
     errno.EACCES: "check who owns the folder, or choose another",
     errno.EPERM: "check who owns the folder, or choose another",
