@@ -53,7 +53,9 @@ def fits(said: Any, example: Any, where: str) -> None:
     if said is None or example is None:
         return
     assert type(said) is type(example), where
-    if isinstance(example, dict) and where.endswith(".platforms"):  # keys are names; an empty example is any
+    if isinstance(example, dict) and where.endswith(
+        (".platforms", ".layers.packages")
+    ):  # keys are names; an empty example is any
         for item in said.values() if example else ():
             fits(item, next(iter(example.values())), where + "[]")
     elif isinstance(example, dict):
