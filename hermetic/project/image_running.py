@@ -183,6 +183,7 @@ def _run(client: DockerClient, container: Container) -> int:
                 _feed(stream)
                 closed = _copy_output(stream)
                 if closed:
+                    _let_go(stream)
                     client.api.kill(made)
                 status = int(client.api.wait(made, timeout=None)["StatusCode"])
             return OUTPUT_CLOSED if closed else status
@@ -270,6 +271,12 @@ def _copy_output(stream: Any) -> bool:
                     f"cannot write what the command says: {error.strerror}", remedy="make room where its output goes"
                 ) from None
     return False
+
+
+def _let_go(stream: Any) -> None:
+    """End what the engine sends: it would wait for us to read before it lets a command end that has much to say."""
+    with suppress(OSError):
+        stream.shutdown(socket.SHUT_RDWR)
 
 
 def _exactly(stream: Any, count: int) -> bytes:
