@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hermetic.errors import MachineError
 from hermetic.events import SILENT, Reporter
 from hermetic.files import write_whole
 from hermetic.plan.layer_costs import METADATA, LayerReport, Row, explain, image_rows, planned_rows
@@ -34,7 +36,7 @@ def explain_images(
     be pushed and its layers are made, its registry is asked what it has; else it is taken to have the image built last.
     """
     from hermetic.outputs.oci.image import find_image
-    from hermetic.project.imaging import image_reference, prepare_images
+    from hermetic.project.imaging import image_reference, prepare_images, wanted_name
     from hermetic.project.project import open_project
     from hermetic.store import Store
 
@@ -52,7 +54,7 @@ def explain_images(
     if order.push and image and not config.offline:
         from hermetic.outputs.oci.pushing import present_blobs
 
-        reference = image_reference(order.reference or f"{config.registry}/", [item.key])
+        reference = image_reference(wanted_name(order, config), [item.key])
         registry = present_blobs([row.digest for row in rows], reference, store=store, config=config)
     return explain(rows, before, registry=registry)
 
@@ -79,7 +81,8 @@ def remember_images(layout: Layout, name: str, prepared: Sequence[Prepared], ima
         item.lock.platform: [asdict(row) for row in rows_of(item, image)]
         for item, image in zip(prepared, images, strict=True)
     }
-    write_whole(_memo(layout, name), json.dumps(document, sort_keys=True).encode())
+    with suppress(MachineError):  # a project that cannot be written: then an explanation knows less
+        write_whole(_memo(layout, name), json.dumps(document, sort_keys=True).encode())
 
 
 def _memo(layout: Layout, name: str) -> Path:

@@ -157,8 +157,9 @@ def build_declared_images(
     prepared = prepare_images(
         project, declaration, order, config=config, store=store, locked=locked, offline=offline, reporter=reporter
     )
-    reference = image_reference(_place(order, config), [item.key for item in prepared])
-    if order.push and reference != order.reference and not order.load and not order.layout:
+    wanted = wanted_name(order, config)
+    reference = image_reference(wanted, [item.key for item in prepared])
+    if order.push and wanted.endswith("/") and not order.load and not order.layout:
         # The name is a hash of all that determines the image: what a registry has under it need not be made.
         from hermetic.outputs.oci.presence import image_exists
 
@@ -221,7 +222,7 @@ def prepare_images(
     return prepared
 
 
-def _place(order: ImageOrder, config: Config) -> str:
+def wanted_name(order: ImageOrder, config: Config) -> str:
     """Give the name that is wanted, or where an image goes that has none, or no registry in its name."""
     from hermetic.outputs.oci.reference import has_registry
 

@@ -140,6 +140,24 @@ def test_an_image_of_ours_is_no_base(declared: Hermetic, tmp_path: Path, tiny_ch
     assert "would show through" in said
 
 
+def test_a_name_without_a_registry_goes_to_the_machines_own_and_moves_with_the_image(
+    declared: Hermetic, tmp_path: Path, hub: Registry
+) -> None:
+    def pushed() -> str:
+        said = declared("build", "--image", "team/app:1", "--push", "--json", HERMETIC_REGISTRY=hub.host).stdout
+        assert json.loads(said)["reference"] == f"{hub.host}/team/app:1"
+        digest: str = json.loads(said)["digest"]
+        assert hub.inspect("team/app:1")["Digest"] == digest
+        return digest
+
+    first = pushed()
+    manifest = tmp_path / "project" / "hermetic.toml"
+    manifest.write_text(manifest.read_text().replace("app <2", "app >=2"))
+    assert pushed() != first
+    said = declared("build", "--image", "team/app:1", "--push", "--explain", HERMETIC_REGISTRY=hub.host).stdout
+    assert "to push: 0 layers" in said
+
+
 def test_a_layout_is_proved_and_damage_is_named(declared: Hermetic, tmp_path: Path) -> None:
     folder = tmp_path / "layout"
     built = json.loads(declared("build", "--oci-layout", str(folder), "--user", "1000:1000", "--json").stdout)
