@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hermetic.sdk.conda_dependencies import CondaDependencies
     from hermetic.sdk.environment import Environment
     from hermetic.sdk.errors import HermeticWarning
-    from hermetic.sdk.functions import LocalBuild, LocalImage, build, declare, lock
+    from hermetic.sdk.functions import build, declare, lock
+    from hermetic.sdk.results import LocalBuild, LocalImage
     from hermetic.sdk.sections import ContainerRegistry, DockerPlatform, DockerSection, PythonSection
     from hermetic.spec.model import Spec
 
@@ -29,8 +30,8 @@ _HOMES = {
     "Environment": "hermetic.sdk.environment",
     "HermeticError": "hermetic.errors",
     "HermeticWarning": "hermetic.sdk.errors",
-    "LocalBuild": "hermetic.sdk.functions",
-    "LocalImage": "hermetic.sdk.functions",
+    "LocalBuild": "hermetic.sdk.results",
+    "LocalImage": "hermetic.sdk.results",
     "Lock": "hermetic.lock.model",
     "PythonSection": "hermetic.sdk.sections",
     "Spec": "hermetic.spec.model",

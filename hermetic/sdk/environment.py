@@ -28,7 +28,7 @@ from hermetic.spec.pep508 import normal_name
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
-    from hermetic.sdk.functions import LocalBuild, LocalImage
+    from hermetic.sdk.results import LocalBuild, LocalImage
 
 _WORKSPACE = "it needs a Workspace, which comes with a later release; lock() and build_local(useDocker=False) need none"
 _CLOUD = "what a file says of it is kept and written back, and changes nothing here; remove the line"

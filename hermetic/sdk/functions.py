@@ -23,6 +23,7 @@ from hermetic.sdk.environment import Environment
 from hermetic.sdk.errors import ArgumentError, MissingError
 from hermetic.sdk.leaving import settle_at_exit
 from hermetic.sdk.output import Output
+from hermetic.sdk.results import LocalBuild, LocalImage
 from hermetic.spec.manifest import FILE_NAME as MANIFEST
 from hermetic.spec.manifest import find_manifest, load_manifest
 from hermetic.spec.model import Spec
@@ -33,50 +34,6 @@ if TYPE_CHECKING:
 AnyPath: TypeAlias = str | os.PathLike[str]
 Source: TypeAlias = Spec | Environment | CondaDependencies | AnyPath | Sequence[AnyPath]
 """What can be locked and built: a Spec, an Environment, CondaDependencies, or spec files."""
-
-
-@dataclass(frozen=True)
-class LocalBuild:
-    """An environment on this machine's disk.
-
-    ``key`` is the sha256 over what determines its bytes; ``changed`` is False where it was there already.
-    """
-
-    prefix: Path
-    key: str
-    changed: bool
-    lock: Lock = field(repr=False)
-    lock_path: Path | None = None
-    warnings: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def python(self) -> Path:
-        """The environment's interpreter."""
-        return self.prefix / ("python.exe" if os.name == "nt" else "bin/python")
-
-    def environment_variables(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Give the variables that a process in the environment gets, on top of ``base`` (default: this process's)."""
-        from hermetic.outputs.prefix.activation import activation_environment
-
-        return activation_environment(self.prefix, os.environ if base is None else base)
-
-
-@dataclass(frozen=True)
-class LocalImage:
-    """An image of an environment: ``reference`` is its name, ``image_id`` what the Docker Engine knows it by.
-
-    ``digest`` is that of its manifest, by which a registry knows it; ``pushed`` tells whether one has it.
-    ``changed`` is False where everything was there already.
-    """
-
-    reference: str
-    digest: str
-    image_id: str
-    changed: bool
-    pushed: bool
-    lock: Lock = field(repr=False)
-    lock_path: Path
-    warnings: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
