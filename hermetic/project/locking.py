@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import IntegrityError, LockFileError
+from hermetic.errors import IntegrityError, LockFileError, MachineError, NetworkError
 from hermetic.events import SILENT, Reporter, task
 from hermetic.lock.file import NewerLockError, parse_lock, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
@@ -87,6 +87,7 @@ def lock_environments(
         )
         for name in chosen
     ]
+    outcomes = [_pinned(project, outcome, offline=offline, reporter=reporter) for outcome in outcomes]
     for outcome in outcomes:  # all are solved before one is written: an unsatisfiable one changes nothing
         write_lock(outcome.lock, outcome.path)
     return outcomes
@@ -149,6 +150,28 @@ def lock_declaration(
     if write:
         write_lock(lock, declaration.lock_path)
     return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None)
+
+
+def _pinned(project: Project, outcome: LockOutcome, *, offline: bool, reporter: Reporter) -> LockOutcome:
+    """Pin the base that an environment declares, if it declares one; a registry that is not there is only told."""
+    from hermetic.project.basing import declared_base, with_bases
+
+    declaration = project.declaration(outcome.name)
+    platforms = [name for name in outcome.lock.platforms if name.startswith("linux-")]
+    if not declared_base(declaration) or not platforms:
+        return outcome
+    from hermetic.store import Store
+
+    config = project.config(offline=offline)
+    try:
+        lock = with_bases(
+            outcome.lock, declaration, platforms, store=Store.open(config.store), config=config, offline=offline,
+            reporter=reporter,
+        )  # fmt: skip
+    except (NetworkError, MachineError) as error:
+        reporter.warn(f"{outcome.name}: its base is not pinned yet: {error.message}")
+        return outcome
+    return replace(outcome, lock=lock)
 
 
 def with_images_of(previous: Lock | None, lock: Lock) -> Lock:

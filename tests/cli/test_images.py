@@ -173,6 +173,17 @@ def test_a_layout_is_proved_and_damage_is_named(declared: Hermetic, tmp_path: Pa
     assert "damaged" in declared("verify", str(folder), "--user", "1000:1000", status=1).stdout
 
 
+def test_a_declared_base_is_pinned_when_it_is_locked(declared: Hermetic, tmp_path: Path, hub: Registry) -> None:
+    declared("lock")
+    declared("lock", "--check")
+    declared("build", "--oci-layout", "out", "--locked")
+    (tmp_path / "project" / "lockfiles" / "default.lock.json").unlink()
+    hub.stop()
+    said = declared("lock", HERMETIC_HTTP_RETRIES="0").stderr
+    assert "its base is not pinned yet" in said
+    assert "base" in declared("lock", "--check", status=1).stdout
+
+
 def test_source_date_epoch_is_the_time_of_all_files(declared: Hermetic, tmp_path: Path) -> None:
     plain = json.loads(declared("build", "--oci-layout", "out", "--json", SOURCE_DATE_EPOCH="").stdout)
     dated = json.loads(declared("build", "--oci-layout", "out", "--json", SOURCE_DATE_EPOCH="1700000000").stdout)
@@ -186,7 +197,7 @@ def test_source_date_epoch_is_the_time_of_all_files(declared: Hermetic, tmp_path
 
 
 def test_a_base_that_is_not_pinned_is_an_error_where_the_lock_may_not_change(declared: Hermetic) -> None:
-    declared("lock")
+    declared("build")  # on disk, which needs no base
     said = declared("build", "--image", "x", "--locked", status=1).stderr
     assert "does not pin" in said
     assert "hermetic base pin" in said
@@ -206,7 +217,7 @@ def test_a_base_that_is_not_pinned_is_an_error_where_the_lock_may_not_change(dec
         (["build", "--oci-layout", "out", "--platform", "win-64"], 2, "no images for win-64"),
         (["build", "--oci-layout", "out", "--platform", "linux-aarch64"], 2, "not for linux-aarch64"),
         (["build", "--oci-layout", "lockfiles"], 2, "lockfiles"),
-        (["build", "--image", "x", "--offline"], 4, "offline"),
+        (["build", "--image", "127.0.0.1:9/x:1", "--push", "--offline"], 4, "offline"),
         (["build", "--oci-layout", "out", "--base", "127.0.0.1:9/none:1"], 2, "declares"),
         (["verify", "127.0.0.1:9/none:1"], 4, "Docker Engine here has no 127.0.0.1:9/none:1"),
         (["run", "--user", "1", "--", "true"], 2, "--user is for images"),

@@ -23,13 +23,19 @@ from hermetic.platforms import current_platform
 from hermetic.project.basing import open_pinned, pin_environment, with_bases
 from hermetic.project.checking import check_locks
 from hermetic.project.editing import add_requirements, init_project
-from hermetic.project.locking import LockOutcome, lock_environments
+from hermetic.project.locking import LockOutcome, lock_declaration, lock_environments
 from hermetic.project.project import open_project
 from hermetic.report.bases import outcome_text
 from hermetic.store import Store
 
 HERE = current_platform()
 BASE = Base("team/base:1", index="sha256:" + "c" * 64, manifest="sha256:" + "d" * 64)
+
+
+def locked_without_base(project: str) -> LockOutcome:
+    """Lock as a build on disk does, which needs no base."""
+    opened = open_project(project)
+    return lock_declaration(opened, opened.declaration("default"))
 
 
 @pytest.fixture
@@ -104,7 +110,7 @@ def test_a_declared_base_is_pinned_and_updated_with_its_moves_shown(
     reference = f"{images.host}/team/base:1"
     send(other, images.host, old, name="team/base:1")
     declare(project, f'base = "{reference}"')
-    (before,) = lock_environments(project)
+    before = locked_without_base(project)
     assert [finding.code for finding in check_locks(project)[0].findings] == ["base-unpinned"]
     first = pin_environment(project, None)
     assert first.changed
@@ -251,7 +257,7 @@ def test_a_dockerfile_is_built_pinned_and_watched(
     (context / "Dockerfile").write_text("FROM scratch\nCOPY note /note\n")
     (context / "note").write_text(str(tmp_path))  # content that no other test has
     declare(project, 'base-dockerfile = "docker/Dockerfile"', 'base-context = "docker"')
-    lock_environments(project)
+    locked_without_base(project)
     assert [finding.code for finding in check_locks(project)[0].findings] == ["base-unpinned"]
     outcome = pin_environment(project, None)
     base = outcome.bases[0].after
