@@ -25,6 +25,8 @@ the repository's, and is plain http where it says so.
     [registries]
     "registry.example.org" = "https://mirror.example.org/proxy"
     lab = "http://10.0.0.7:5000"
+    [workspaces.team]                           # as [workspace] in hermetic.toml: for locks that name its wheels
+    artefacts = "s3://bucket/prefix"
 
 Nothing of it reaches a lock. ``${VAR}`` is put in at the moment of use.
 """
@@ -39,6 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from hermetic.errors import Place, UsageError
+from hermetic.workspace_config import WorkspaceAddress, find_workspace, table_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
 _LOCAL = re.compile(r"[/.~]|[A-Za-z]:[\\/]")
@@ -46,7 +49,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _REGISTRY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\]_-]*\Z")
 _REGISTRY_ADDRESS = re.compile(r"(https?://|\$\{)\S+\Z")
 _REPOSITORY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\]_-]*(?<!:)(/[a-z0-9._/-]*[a-z0-9])?\Z")
-_KEYS = ("channels", "indexes", "registries", "default-index", "registry", "offline", "store")
+_KEYS = ("channels", "indexes", "registries", "workspaces", "default-index", "registry", "offline", "store")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Config:
     ``channels``, ``indexes`` and ``registries`` map names to addresses where they are not the default ones: URLs, for
     channels and indexes absolute paths too. An empty ``default_index`` means what uv and pip use. ``base`` is the
     folder that relative paths of a lock are relative to. ``registry`` is where images are pushed to that no other place
-    is named for: a registry's name, with the beginning of a repository's if need be.
+    is named for: a registry's name, with the beginning of a repository's if need be. ``workspaces`` are those that are
+    known by name beside the one that ``base`` is in.
     """
 
     channels: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +71,7 @@ class Config:
     base: Path | None = None
     registries: Mapping[str, str] = field(default_factory=dict)
     registry: str = ""
+    workspaces: Mapping[str, WorkspaceAddress] = field(default_factory=dict)
 
 
 def load_config(
@@ -93,6 +98,25 @@ def load_config(
         base=base,
         registries={**user.get("registries", {}), **_pairs("HERMETIC_REGISTRIES", environ, registries=True)},
         registry=_home(environ.get("HERMETIC_REGISTRY", "").strip() or user.get("registry", "")),
+        workspaces=user.get("workspaces", {}),
+    )
+
+
+def workspace_named(config: Config, name: str) -> WorkspaceAddress:
+    """Give the workspace that a wheel's URL names: a known one, else the one that the project is in.
+
+    Names are compared without case, as hosts are. Raises UsageError for one that nothing here names.
+    """
+    wanted = name.lower()
+    for known, address in config.workspaces.items():
+        if known.lower() == wanted:
+            return address
+    found = find_workspace(config.base)
+    if found and found.name.lower() == wanted:
+        return found
+    raise UsageError(
+        f"nothing here tells where the workspace {name!r} is",
+        remedy=f"run in its folder, or write [workspaces.{name}] into {config_path()}",
     )
 
 
@@ -221,6 +245,10 @@ def _checked(found: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
                 if not _is_registry(name, address):
                     raise fault(name, f"{key}: {name!r} has no http(s) address", f'write "{name}" = "https://address"')
             values[key] = dict(value)
+        elif key == "workspaces":
+            if not isinstance(value, dict):
+                raise fault(key, f"{key!r} is no table", "write [workspaces.NAME]")
+            values[key] = {name: table_address(name, table, path) for name, table in value.items()}
         elif key == "offline":
             if not isinstance(value, bool):
                 raise fault(key, "'offline' is neither true nor false", "write offline = true")

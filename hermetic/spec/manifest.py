@@ -97,7 +97,7 @@ def load_manifest(path: Path | str) -> Manifest:
 
 def read_manifest(file: TomlFile) -> Manifest:
     """Check a parsed ``hermetic.toml`` and give what it declares."""
-    file.only(("project", "channels", "environments"))
+    file.only(("project", "channels", "environments", "workspace"))
     file.only(("name",), "project")
     name = file.text_at("project", "name") or ""
     environments: dict[str, Declared] = {}

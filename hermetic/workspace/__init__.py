@@ -1,0 +1,1 @@
+"""Names, versions, wheels, secrets and builds that a team shares, or one person keeps in a folder."""
