@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hermetic.errors import UsageError
-from hermetic.platforms import Accelerator, check_system
-from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
-from hermetic.sdk.conda_dependencies import CondaDependencies
+from hermetic.platforms import Accelerator
+from hermetic.sdk.attributes import text_argument
 from hermetic.sdk.directory import directory_texts, fill, read_directory, write_directory
-from hermetic.sdk.errors import HermeticWarning, MissingError
-from hermetic.sdk.naming import check_name
-from hermetic.sdk.sections import ContainerRegistry, DockerSection, PythonSection, Readable
-from hermetic.sdk.variables import Variables
-from hermetic.spec.azureml import OURS, default_values
-from hermetic.spec.model import Spec
-from hermetic.spec.pep508 import normal_name
+from hermetic.sdk.sources import FromSources
+from hermetic.spec.azureml import OURS
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
@@ -34,16 +26,12 @@ _WORKSPACE = "it needs a Workspace, which comes with a later release; lock() and
 _CLOUD = "what a file says of it is kept and written back, and changes nothing here; remove the line"
 
 
-class Environment(Strict):
+class Environment(FromSources):
     """A named environment: ``python``, ``docker``, ``environment_variables``, and what it is locked for.
 
     ``accelerator`` is ``cpu`` or ``cuda-12.4``; ``system`` names what the target machine offers where it differs
     from the defaults (``{"glibc": "2.35"}``); ``source_builds`` lists pip packages that may be built from source.
     """
-
-    python = Attribute[PythonSection](PythonSection, PythonSection, doc="Python and its packages")
-    docker = Attribute[DockerSection](DockerSection, DockerSection, doc="The image")
-    inferencing_stack_version = Attribute[str | None](str, lambda: None, optional=True, doc="Kept in files; not used")
 
     _elsewhere = {  # noqa: RUF012
         **dict.fromkeys(
@@ -52,154 +40,6 @@ class Environment(Strict):
         "from_docker_build_context": "images come with a later release; from_dockerfile() takes a Dockerfile",
         **dict.fromkeys(("spark", "databricks", "r", "asset_id"), _CLOUD),
     }
-
-    def __init__(self, name: str | None) -> None:
-        self.name = name
-        self.version = None
-        self._values = default_values()
-        self._variables = Variables()
-        self._accelerator = str(Accelerator())
-        self._system: dict[str, str] = {}
-        self._source_builds: list[str] = []
-
-    @property
-    def name(self) -> str | None:
-        """The name; None for an environment without one, which is locked and built by path only."""
-        return self._name
-
-    @name.setter
-    def name(self, value: str | None) -> None:
-        self._name = None if checked(self, "name", value, str, optional=True) is None else check_name(str(value))
-
-    @property
-    def version(self) -> str | None:
-        """The version that a workspace gave it."""
-        return self._version
-
-    @version.setter
-    def version(self, value: str | int | None) -> None:
-        number = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        self._version: str | None = checked(self, "version", number, str, optional=True)
-
-    @property
-    def environment_variables(self) -> Variables:
-        """Variables that processes in the environment get; they win over those of the conda specification."""
-        return self._variables
-
-    @environment_variables.setter
-    def environment_variables(self, value: Mapping[str, str]) -> None:
-        self._variables = Variables(checked(self, "environment_variables", value, dict))
-
-    @property
-    def accelerator(self) -> str:
-        """What the environment computes on: ``cpu``, or ``cuda-`` with the driver's CUDA version."""
-        return self._accelerator
-
-    @accelerator.setter
-    def accelerator(self, value: str) -> None:
-        self._accelerator = str(Accelerator.parse(checked(self, "accelerator", value, str)))
-
-    @property
-    def system(self) -> dict[str, str]:
-        """What the target machine offers, where it differs from the defaults: ``{"glibc": "2.35"}``."""
-        return dict(self._system)
-
-    @system.setter
-    def system(self, value: Mapping[str, str]) -> None:
-        found: dict[str, str] = checked(self, "system", value, dict)
-        self._system = dict(sorted(check_system(name, str(version)) for name, version in found.items()))
-
-    @property
-    def source_builds(self) -> list[str]:
-        """Pip packages that may be built from source, or ``:all:``; wheels alone are used for all others."""
-        return list(self._source_builds)
-
-    @source_builds.setter
-    def source_builds(self, value: Sequence[str]) -> None:
-        names = [text_argument("source_builds", "a name", name) for name in checked(self, "source_builds", value, list)]
-        self._source_builds = sorted({name if name == ":all:" else normal_name(name) for name in names})
-
-    # Definitions from what is there
-
-    @staticmethod
-    def from_conda_specification(name: str, file_path: str | os.PathLike[str]) -> Environment:
-        """Make an environment from an ``environment.yml``. Raises MissingError, and SpecError with file and line."""
-        environment = Environment(name)
-        path = file_path if isinstance(file_path, os.PathLike) else (
-            text_argument("from_conda_specification", "file_path", file_path)
-        )  # fmt: skip
-        environment.python.conda_dependencies = CondaDependencies(path)
-        return environment
-
-    @staticmethod
-    def from_pip_requirements(
-        name: str, file_path: str | os.PathLike[str], pip_version: str | None = None
-    ) -> Environment:
-        """Make an environment from a pip requirements file; ``pip_version`` puts that pip into it.
-
-        Raises MissingError, and SpecError with file and line.
-        """
-        environment = Environment(name)
-        dependencies = CondaDependencies.from_requirements(file_path)
-        if pip_version is not None:
-            dependencies.add_conda_package(f"pip={text_argument('from_pip_requirements', 'pip_version', pip_version)}")
-        environment.python.conda_dependencies = dependencies
-        return environment
-
-    @staticmethod
-    def from_existing_conda_environment(name: str, conda_environment_name: str | os.PathLike[str]) -> Environment:
-        """Make an environment from an installed one, given by its name or folder: its packages' versions, no builds.
-
-        Raises MissingError if there is none.
-        """
-        from hermetic.errors import SpecError
-        from hermetic.spec.existing import read_existing
-
-        environment = Environment(name)
-        where = os.fspath(conda_environment_name) if isinstance(conda_environment_name, os.PathLike) else (
-            text_argument("from_existing_conda_environment", "conda_environment_name", conda_environment_name)
-        )  # fmt: skip
-        try:
-            found = read_existing(where)
-        except SpecError as error:
-            if error.place is None or not Path(error.place.file).exists():
-                raise MissingError(error.message, place=error.place, remedy=error.remedy) from None
-            raise
-        for note in found.warnings:
-            warnings.warn(note, HermeticWarning, stacklevel=2)
-        environment.python.conda_dependencies = CondaDependencies.from_spec(found.spec)
-        return environment
-
-    @staticmethod
-    def from_docker_image(
-        name: str,
-        image: str,
-        container_registry: ContainerRegistry | str | None = None,
-        conda_specification: str | os.PathLike[str] | None = None,
-        pip_requirements: str | os.PathLike[str] | None = None,
-    ) -> Environment:
-        """Make an environment on an image; without a specification its Python is the image's own (user-managed)."""
-        environment = _with_packages(name, conda_specification, pip_requirements)
-        environment.docker.base_image = text_argument("from_docker_image", "image", image)
-        if container_registry is not None:
-            environment.docker.base_image_registry = container_registry
-        return environment
-
-    @staticmethod
-    def from_dockerfile(
-        name: str,
-        dockerfile: str | os.PathLike[str] | Readable,
-        conda_specification: str | os.PathLike[str] | None = None,
-        pip_requirements: str | os.PathLike[str] | None = None,
-    ) -> Environment:
-        """Make an environment on what a Dockerfile builds (its path, text or open file); else as from_docker_image."""
-        environment = _with_packages(name, conda_specification, pip_requirements)
-        environment.docker.base_dockerfile = dockerfile
-        if environment.docker.base_dockerfile is None:
-            raise UsageError(
-                "from_dockerfile: dockerfile is empty", remedy="give the path of a Dockerfile, or its text"
-            )
-        return environment
 
     def clone(self, new_name: str) -> Environment:
         """Give an independent copy under another name, without a version."""
@@ -247,21 +87,6 @@ class Environment(Strict):
         return environment
 
     # Locking and building
-
-    def to_spec(self) -> Spec:
-        """Give what the environment declares as a Spec; relative paths start from its conda dependencies' ``root``."""
-        python, docker = self.python, self.docker
-        spec = Spec() if python.user_managed_dependencies else python.conda_dependencies.to_spec()
-        image, address = docker.base_image or "", docker.base_image_registry.address
-        return replace(
-            spec,
-            variables=tuple({**dict(spec.variables), **self.environment_variables}.items()),
-            base=f"{address}/{image}" if image and address and not image.startswith(f"{address}/") else image,
-            base_dockerfile=docker.base_dockerfile or "",
-            accelerator=Accelerator.parse(self.accelerator),
-            system=tuple(self.system.items()),
-            source_builds=tuple(self.source_builds),
-        )
 
     def lock(
         self,
@@ -381,25 +206,3 @@ class Environment(Strict):
             offline=offline,
             show_output=show_output,
         )
-
-    def __repr__(self) -> str:
-        return f"Environment(name={self.name!r}, version={self.version!r})"
-
-
-def _with_packages(
-    name: str,
-    conda_specification: str | os.PathLike[str] | None,
-    pip_requirements: str | os.PathLike[str] | None,
-) -> Environment:
-    if conda_specification is not None and pip_requirements is not None:
-        raise UsageError(
-            "conda_specification and pip_requirements are both given",
-            remedy="give one; a conda specification may name pip packages, or '-r requirements.txt', below '- pip:'",
-        )
-    if conda_specification is not None:
-        return Environment.from_conda_specification(name, conda_specification)
-    if pip_requirements is not None:
-        return Environment.from_pip_requirements(name, pip_requirements)
-    environment = Environment(name)
-    environment.python.user_managed_dependencies = True
-    return environment

@@ -1,0 +1,107 @@
+"""What an environment is described by: its attributes, each checked when it is set, and the Spec that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from hermetic.platforms import Accelerator, check_system
+from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
+from hermetic.sdk.naming import check_name
+from hermetic.sdk.sections import DockerSection, PythonSection
+from hermetic.sdk.variables import Variables
+from hermetic.spec.azureml import default_values
+from hermetic.spec.model import Spec
+from hermetic.spec.pep508 import normal_name
+
+
+class Described(Strict):
+    """The attributes of an Environment: see there."""
+
+    python = Attribute[PythonSection](PythonSection, PythonSection, doc="Python and its packages")
+    docker = Attribute[DockerSection](DockerSection, DockerSection, doc="The image")
+    inferencing_stack_version = Attribute[str | None](str, lambda: None, optional=True, doc="Kept in files; not used")
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.version = None
+        self._values = default_values()
+        self._variables = Variables()
+        self._accelerator = str(Accelerator())
+        self._system: dict[str, str] = {}
+        self._source_builds: list[str] = []
+
+    @property
+    def name(self) -> str | None:
+        """The name; None for an environment without one, which is locked and built by path only."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = None if checked(self, "name", value, str, optional=True) is None else check_name(str(value))
+
+    @property
+    def version(self) -> str | None:
+        """The version that a workspace gave it."""
+        return self._version
+
+    @version.setter
+    def version(self, value: str | int | None) -> None:
+        number = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        self._version: str | None = checked(self, "version", number, str, optional=True)
+
+    @property
+    def environment_variables(self) -> Variables:
+        """Variables that processes in the environment get; they win over those of the conda specification."""
+        return self._variables
+
+    @environment_variables.setter
+    def environment_variables(self, value: Mapping[str, str]) -> None:
+        self._variables = Variables(checked(self, "environment_variables", value, dict))
+
+    @property
+    def accelerator(self) -> str:
+        """What the environment computes on: ``cpu``, or ``cuda-`` with the driver's CUDA version."""
+        return self._accelerator
+
+    @accelerator.setter
+    def accelerator(self, value: str) -> None:
+        self._accelerator = str(Accelerator.parse(checked(self, "accelerator", value, str)))
+
+    @property
+    def system(self) -> dict[str, str]:
+        """What the target machine offers, where it differs from the defaults: ``{"glibc": "2.35"}``."""
+        return dict(self._system)
+
+    @system.setter
+    def system(self, value: Mapping[str, str]) -> None:
+        found: dict[str, str] = checked(self, "system", value, dict)
+        self._system = dict(sorted(check_system(name, str(version)) for name, version in found.items()))
+
+    @property
+    def source_builds(self) -> list[str]:
+        """Pip packages that may be built from source, or ``:all:``; wheels alone are used for all others."""
+        return list(self._source_builds)
+
+    @source_builds.setter
+    def source_builds(self, value: Sequence[str]) -> None:
+        names = [text_argument("source_builds", "a name", name) for name in checked(self, "source_builds", value, list)]
+        self._source_builds = sorted({name if name == ":all:" else normal_name(name) for name in names})
+
+    def to_spec(self) -> Spec:
+        """Give what the environment declares as a Spec; relative paths start from its conda dependencies' ``root``."""
+        python, docker = self.python, self.docker
+        spec = Spec() if python.user_managed_dependencies else python.conda_dependencies.to_spec()
+        image, address = docker.base_image or "", docker.base_image_registry.address
+        return replace(
+            spec,
+            variables=tuple({**dict(spec.variables), **self.environment_variables}.items()),
+            base=f"{address}/{image}" if image and address and not image.startswith(f"{address}/") else image,
+            base_dockerfile=docker.base_dockerfile or "",
+            accelerator=Accelerator.parse(self.accelerator),
+            system=tuple(self.system.items()),
+            source_builds=tuple(self.source_builds),
+        )
+
+    def __repr__(self) -> str:
+        return f"Environment(name={self.name!r}, version={self.version!r})"
