@@ -71,6 +71,18 @@ class UsageError(HermeticError, ValueError):
     exit_status = 2
 
 
+class ExistsError(UsageError, FileExistsError):
+    """Something stands where something new was to be made; also a ``FileExistsError``."""
+
+    code = "exists"
+
+
+class MissingError(UsageError, FileNotFoundError):
+    """Something that was named is not there; also a ``FileNotFoundError``."""
+
+    code = "missing"
+
+
 class SpecError(UsageError):
     """A spec file (``environment.yml``, ``requirements.txt``, ...) cannot be understood."""
 

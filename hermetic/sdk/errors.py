@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hermetic.errors import UsageError
+from hermetic.errors import ExistsError, MissingError, UsageError
+
+__all__ = ["ArgumentError", "ExistsError", "HermeticWarning", "MissingError", "UnknownAttributeError"]
 
 
 class ArgumentError(UsageError, TypeError):
@@ -15,18 +17,6 @@ class UnknownAttributeError(UsageError, AttributeError):
     """An attribute that an object does not have; also an ``AttributeError``."""
 
     code = "attribute"
-
-
-class ExistsError(UsageError, FileExistsError):
-    """Something stands where a new file or folder was to be written; also a ``FileExistsError``."""
-
-    code = "exists"
-
-
-class MissingError(UsageError, FileNotFoundError):
-    """A file or folder that was named is not there; also a ``FileNotFoundError``."""
-
-    code = "missing"
 
 
 class HermeticWarning(UserWarning):
