@@ -1,0 +1,1 @@
+"""Environments that come with hermetic: every workspace lists them, none can change them."""
