@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,7 +17,8 @@ from hermetic.errors import DriftError, UsageError
 from hermetic.lock.model import Lock
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.layout import Layout
-from hermetic.project.project import Declaration, Project
+from hermetic.project.project import Declaration
+from hermetic.project.workplace import Workplace, absolute_address
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.environment import Environment
 from hermetic.sdk.errors import ArgumentError, MissingError
@@ -37,21 +38,10 @@ Source: TypeAlias = Spec | Environment | CondaDependencies | AnyPath | Sequence[
 
 
 @dataclass(frozen=True)
-class _Workplace(Project):
-    """The folder that a Python program works in, as the project that the other rooms know."""
-
-    addresses: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def channels(self) -> Mapping[str, str]:
-        return self.addresses
-
-
-@dataclass(frozen=True)
 class _Job:
     """One thing to lock and build: where, what, and whom to tell."""
 
-    workplace: _Workplace
+    workplace: Workplace
     declaration: Declaration
     output: Output
     offline: bool = False
@@ -289,15 +279,15 @@ def _job(
     if manifest_path:
         manifest = load_manifest(manifest_path)
         _refuse_claimed(manifest_path, {item.lock.absolute() for item in manifest.environments.values()}, lock_path)
-        addresses |= {item: _absolute(address, manifest.root) for item, address in manifest.channels.items()}
-    addresses |= {item: _absolute(str(address), Path.cwd()) for item, address in (channels or {}).items()}
+        addresses |= {item: absolute_address(address, manifest.root) for item, address in manifest.channels.items()}
+    addresses |= {item: absolute_address(str(address), Path.cwd()) for item, address in (channels or {}).items()}
     output = Output(show=show)
     login = ("", "")
     if isinstance(source, Environment):
         registry = source.docker.base_image_registry
         login = registry.username or "", registry.password or ""
     declaration = Declaration(name, spec, (), lock_path, warnings, base_login=login)
-    return _Job(_Workplace(Layout(root), addresses=addresses), declaration, output, offline)
+    return _Job(Workplace(Layout(root), addresses=addresses), declaration, output, offline)
 
 
 def _spec_of(source: Source) -> tuple[Spec, Path, str, tuple[str, ...]]:
@@ -353,10 +343,6 @@ def _refuse_foreign(platform: object) -> None:
             f"build_local: an environment for {platform} cannot be built on {here}",
             remedy="lock it here with lock(platforms=[...]), and build it there",
         )
-
-
-def _absolute(address: str, base: Path) -> str:
-    return address if "://" in address or address.startswith("${") else str(base / address)
 
 
 def _path(path: AnyPath | None, default: Path) -> Path:
