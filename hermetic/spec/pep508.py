@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, PipRequirement
+from hermetic.spec.private_urls import is_private, parse_private
 from hermetic.spec.text import quoted
 from hermetic.spec.urls import clean_url, is_url
 
@@ -107,10 +108,15 @@ def pip_requirement(
         )
     if "${" in requirement.specifier + requirement.marker + requirement.name:
         raise SpecError("a variable outside a URL", place=origin.place, remedy="write its value")
+    stated = {*requirement.hashes, *digests}
+    if is_private(requirement.url):
+        stated = _beside_private(requirement.url, stated, origin.place)
+        if editable:
+            raise SpecError("a wheel cannot be editable", place=origin.place, remedy="remove -e")
     return replace(
         requirement,
         editable=editable,
-        hashes=tuple(sorted({*requirement.hashes, *digests})),
+        hashes=tuple(sorted(stated)),
         platforms=origin.platforms,
         category=origin.category,
         place=origin.place,
@@ -182,10 +188,13 @@ def _named_url(head: str, url: str, text: str, origin: Origin) -> PipRequirement
 def _direct(name: str, extras: tuple[str, ...], text: str, origin: Origin) -> PipRequirement:
     """Read a direct reference: a URL, a VCS URL or a path, with an optional marker behind ``;``."""
     target, marker = _split_marker(text, origin.place)
+    private = is_private(target)
     if "://" not in target and not target.startswith("file:") and (tail := _EXTRAS_TAIL.match(target)):
         target, extras = tail["path"], (*extras, *tail["extras"].split(","))
     target, fragment_name, fragment_extras, hashes = _split_fragment(target, origin.place)
-    if (_VCS.match(target) or is_url(target)) and not target.lower().startswith("file:"):
+    if private:
+        target = str(parse_private(target, origin.place))
+    elif (_VCS.match(target) or is_url(target)) and not target.lower().startswith("file:"):
         target = _clean_direct(target, origin.place)
     else:
         target = local_path(target, origin)
@@ -194,6 +203,12 @@ def _direct(name: str, extras: tuple[str, ...], text: str, origin: Origin) -> Pi
             f"the requirement is called {name}, its URL says #egg= {quoted(fragment_name)}",
             place=origin.place,
             remedy="remove #egg=",
+        )
+    if private and (stated := name or normal_name(fragment_name)) and stated != _file_name(target):
+        raise SpecError(
+            f"the requirement is called {stated}, and its file is a wheel of {_file_name(target)}",
+            place=origin.place,
+            remedy=f"call it {_file_name(target)}, or name the other wheel",
         )
     name = name or normal_name(fragment_name) or _file_name(target)
     names = {normal_name(extra.strip()) for extra in (*extras, *fragment_extras) if extra.strip()}
@@ -252,6 +267,16 @@ def _clean_direct(target: str, place: Place | None) -> str:
     if not is_url(target):
         raise SpecError("malformed VCS URL", place=place, remedy="write it as git+https://host/path@revision")
     return clean_url(target, place)
+
+
+def _beside_private(url: str, digests: set[str], place: Place | None) -> set[str]:
+    """Give the digests beside a private wheel's URL that say more than it does: its own one says nothing new."""
+    stated = {digest for digest in digests if digest.startswith("sha256:")}
+    if stated and f"sha256:{parse_private(url).sha256}" not in stated:
+        raise SpecError(
+            "the digest beside the URL is not the one in it", place=place, remedy="remove it: the URL names the bytes"
+        )
+    return set() if stated else digests
 
 
 def _is_path(text: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import PipOptions, PipRequirement
 from hermetic.spec.pep508 import Origin, local_path, normal_name, path_prefix, pip_requirement
+from hermetic.spec.private_urls import is_private
 from hermetic.spec.text import quoted, read_text
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 
@@ -269,7 +270,7 @@ class _Reader:
         if not self.found.require_hashes:
             return
         for requirement in self.found.pip:
-            if not requirement.hashes:
+            if not requirement.hashes and not is_private(requirement.url):
                 raise SpecError(
                     f"--require-hashes is given, and {requirement.text} has no --hash",
                     place=requirement.place,
