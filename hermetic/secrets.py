@@ -10,6 +10,10 @@ Looked up for a URL, first found wins:
 5. the keyring, if it is installed, and only after a server has asked (401): it is slow to load and may ask back.
 
 Nothing found here is ever stored, and every secret found is hidden by ``redact`` from then on.
+
+A text may also refer to a secret of the workspace's key vault, as ``${secret:NAME}``. The reference is what locks,
+keys and files hold; its value is looked up when a process starts or a server is asked: first in
+``HERMETIC_SECRET_<NAME>`` (upper case, everything but letters and digits as ``_``), then in the vault.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ import json
 import os
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from hermetic import vault_hook
 from hermetic.errors import CredentialsError, Place, UsageError
 
 HIDDEN = "***"
@@ -31,12 +36,17 @@ URL = "the URL"
 """The source of credentials that stand in the URL itself."""
 
 _known: set[str] = set()
+_named: dict[str, str] = {}  # values that were handed out, and their secrets' names
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}\Z")
+_REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
+_PROMISE = re.compile(r"\$\{(?:secret:(?P<secret>[^}]*)|(?P<variable>[A-Za-z_][A-Za-z0-9_]*))\}")
 _URL = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s'\"<>`]*)")
 _TOKEN = re.compile(r"(/t/)(?!\$\{)[^/\s]+(?=/|\Z)")  # the token that conda channels carry in their path
 _ANY_TOKEN = re.compile(r"/t/[^/]+(?=/|\Z)")
 _WHOLE = re.compile(r"(?i)(bearer|basic|token)\s+\S")
 _TRAILING = ".,;:)]}"
+_TELLING = 8  # characters: a shorter text may well stand somewhere by chance
 
 
 @dataclass(frozen=True)
@@ -80,29 +90,132 @@ def access(url: str, environ: Mapping[str, str] | None = None, *, asked: bool = 
 
 
 def expand(url: str, environ: Mapping[str, str] | None = None) -> str:
-    """Put environment variables into a URL's ``${VAR}``. Raises UsageError for one that is not set.
+    """Put environment variables into a URL's ``${VAR}``, and secrets into its ``${secret:NAME}``.
 
-    What is put in counts as secret from now on where it lands in the user part or a token.
+    What is put in counts as secret from now on where it lands in the user part or a token. A secret is written as
+    URLs need it, so its characters may be any. Raises UsageError for a variable that is not set, and as
+    ``secret_value``.
     """
     if "${" not in url:
         return url
     values = os.environ if environ is None else environ
+    references(url)
+    begin = url.find("://")
 
     def value(found: re.Match[str]) -> str:
-        if found[1] not in values:
+        if found["secret"]:
+            text = secret_value(found["secret"], values, needed_by=redact(url))
+            return quote(text, safe="") if 0 <= begin < found.start() else text
+        if found["variable"] not in values:
             raise UsageError(
-                f"{redact(url)} needs the environment variable {found[1]}, which is not set",
-                remedy=f"set {found[1]} and run the command again",
+                f"{redact(url)} needs the environment variable {found['variable']}, which is not set",
+                remedy=f"set {found['variable']} and run the command again",
             )
-        return values[found[1]]
+        return values[found["variable"]]
 
-    expanded = _VARIABLE.sub(value, url)
+    expanded = _PROMISE.sub(value, url)
     user = urlsplit(expanded).netloc.rpartition("@")[0]
     for match in _VARIABLE.finditer(url):
         text = values[match[1]]
         if text and (text in user or f"/t/{text}" in expanded):
             hide(text)
     return expanded
+
+
+def reference(name: str) -> str:
+    """Give the text that stands for a secret: ``${secret:NAME}``."""
+    return f"${{secret:{name}}}"
+
+
+def references(text: str) -> tuple[str, ...]:
+    """Give the names of the secrets that a text refers to, each once. Raises UsageError for what is no name."""
+    if "${secret:" not in text:
+        return ()
+    if text.count("${secret:") != len(_REFERENCE.findall(text)):
+        raise UsageError("a reference to a secret has no end", remedy="write it as ${secret:NAME}")
+    return tuple(dict.fromkeys(check_secret_name(name) for name in _REFERENCE.findall(text)))
+
+
+def resolve(text: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "") -> str:
+    """Put secrets into a text's ``${secret:NAME}``; other ``${...}`` stay. Raises as ``secret_value``."""
+    if not references(text):
+        return text
+    return _REFERENCE.sub(lambda found: secret_value(found[1], environ, needed_by=needed_by), text)
+
+
+def secret_value(name: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "") -> str:
+    """Give a secret's value, from ``HERMETIC_SECRET_<NAME>`` or the key vault; ``needed_by`` is for the message.
+
+    Raises UsageError for what is no name, CredentialsError where there is no such secret, and whatever the vault does
+    if it cannot be opened.
+    """
+    environ = os.environ if environ is None else environ
+    variable = secret_variable(check_secret_name(name))
+    value: str | None = environ.get(variable) or None
+    if value is None and vault_hook.lookup is not None:
+        value = vault_hook.lookup(name)
+    if value is None:
+        raise CredentialsError(
+            f"{needed_by} needs the secret {name!r}, which is not there" if needed_by else f"no secret {name!r}",
+            remedy=f"keep it with 'hermetic secret set {name}' in the workspace's folder, or set {variable}",
+        )
+    return SecretText(value, name)
+
+
+def use_vault(lookup: Callable[[str], str | None] | None) -> None:
+    """Have a function asked for secrets from now on: it gives a name's value, or None."""
+    vault_hook.lookup = lookup
+
+
+def secret_variable(name: str) -> str:
+    """Give the name of the environment variable that holds a secret where there is no vault."""
+    return "HERMETIC_SECRET_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def check_secret_name(name: str) -> str:
+    """Give a secret's name back if it is one. Raises UsageError."""
+    if isinstance(name, str) and _SECRET_NAME.match(name):
+        return name
+    raise UsageError(
+        f"{str(name)[:40]!r} is no name of a secret",
+        remedy="use at most 127 letters, digits, '-', '_' and '.', and begin with a letter or digit",
+    )
+
+
+class SecretText(str):
+    """A secret's value: a text like any other, which knows its name, and which is hidden where values are shown.
+
+    Set in an Environment it is written down as its reference.
+    """
+
+    __slots__ = ("name",)
+
+    name: str
+
+    def __new__(cls, value: str, name: str) -> Self:
+        """Make it, and count the value as secret from now on."""
+        made = super().__new__(cls, value)
+        made.name = name
+        hide_value(value)
+        if len(value) >= _TELLING:
+            _named[str(value)] = name
+        return made
+
+    @property
+    def reference(self) -> str:
+        """The text that stands for it: ``${secret:NAME}``."""
+        return reference(self.name)
+
+    def __repr__(self) -> str:
+        return f"<secret {self.name!r}>"
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.name
+
+
+def name_of_value_in(text: str) -> str:
+    """Give the name of a secret whose value stands in a text; empty if none is known to."""
+    return next((name for value, name in _named.items() if value in text), "")
 
 
 def public_url(url: str) -> str:
@@ -140,7 +253,11 @@ def redact(text: str) -> str:
 
     A ``${VAR}`` stays, because it is only the promise of a secret.
     """
-    text = _URL.sub(_clean, text)
+    return conceal(_URL.sub(_clean, text))
+
+
+def conceal(text: str) -> str:
+    """Give a text in which known secrets are ``***``, and nothing else is changed."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
@@ -154,7 +271,8 @@ def _clean(found: re.Match[str]) -> str:
     fragment = "#" + after.partition("#")[2] if question and "#" in after else ""
     authority, slash, path = body.partition("/")
     user, at, host = authority.rpartition("@")
-    kept = f"{user}@" if at and _VARIABLE.search(user) and not _VARIABLE.sub("", user.partition(":")[2]) else ""
+    promised = _PROMISE.sub("\0", user)  # a reference has a colon of its own
+    kept = f"{user}@" if at and "\0" in promised and not promised.partition(":")[2].replace("\0", "") else ""
     if found["scheme"].lower().startswith("git+ssh") or user == "git":
         kept = f"{user}@" if at and ":" not in user else kept
     return found["scheme"] + kept + host + _TOKEN.sub(rf"\1{HIDDEN}", slash + path) + fragment + tail
@@ -164,6 +282,16 @@ def hide(secret: str) -> None:
     """Count a text as secret: ``redact`` hides it from now on."""
     if len(secret) >= 4:  # shorter ones would blot out innocent text and hide nothing
         _known.update({secret, quote(secret, safe="")})
+
+
+def hide_value(value: str) -> None:
+    """Count a secret's value as secret in all forms that it may be printed in: by lines, and quoted as JSON."""
+    hide(value)
+    hide(json.dumps(value)[1:-1])
+    hide(json.dumps(value, ensure_ascii=False)[1:-1])
+    for line in value.splitlines():
+        if len(line) >= _TELLING:
+            hide(line.strip())
 
 
 def basic(user: str, password: str) -> dict[str, str]:

@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    "errors files digest platforms events secrets workspace_config config spec lock plan store realize outputs project "
-    "workspace consume audit sdk report cli __main__"
+    "errors files digest platforms events vault_hook secrets workspace_config config spec lock plan store realize "
+    "outputs project workspace consume audit sdk report cli __main__"
 ).split()
 MODULES = sorted((ROOT / "hermetic").rglob("*.py"))
 
