@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from hermetic.platforms import Accelerator, check_system
 from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
+from hermetic.sdk.directory import directory_texts, fill, read_directory
 from hermetic.sdk.naming import check_name
 from hermetic.sdk.sections import DockerSection, PythonSection
 from hermetic.sdk.variables import Variables
-from hermetic.spec.azureml import default_values
+from hermetic.spec.azureml import OURS, Files, default_values
 from hermetic.spec.model import Spec
 from hermetic.spec.pep508 import normal_name
 
@@ -102,6 +105,28 @@ class Described(Strict):
             system=tuple(self.system.items()),
             source_builds=tuple(self.source_builds),
         )
+
+    def _texts(self, root: Path) -> dict[str, str]:
+        """Give the definition as the files of a directory at ``root``, by name."""
+        own: dict[str, Any] = {
+            **self._values,
+            "name": self.name,
+            "version": self.version,
+            "environmentVariables": dict(self.environment_variables),
+            "inferencingStackVersion": self.inferencing_stack_version,
+        }
+        own.pop(OURS, None)
+        target = {"accelerator": self.accelerator, "system": self.system, "sourceBuilds": self.source_builds}
+        if (target["accelerator"], target["system"], target["sourceBuilds"]) != (str(Accelerator()), {}, []):
+            own[OURS] = target
+        return directory_texts(own, self.python, self.docker, root)
+
+    def _read(self, held: Files, root: Path) -> None:
+        """Become what a directory's files say. Raises MissingError, and SpecError with file and line."""
+        found = read_directory(held, root)
+        fill(self, found.values, held)
+        self._values = found.values
+        self.python, self.docker = found.python, found.docker
 
     def __repr__(self) -> str:
         return f"Environment(name={self.name!r}, version={self.version!r})"

@@ -23,8 +23,16 @@ from hermetic.sdk.attributes import Strict
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.errors import ExistsError, HermeticWarning, MissingError
 from hermetic.sdk.sections import DockerSection, PythonSection, is_placeholder
-from hermetic.spec.azureml import CONDA_NAME, DOCKERFILE_NAME, JSON_NAME, OURS, default_values, json_text, read_azureml
-from hermetic.spec.text import read_text
+from hermetic.spec.azureml import (
+    CONDA_NAME,
+    DOCKERFILE_NAME,
+    JSON_NAME,
+    OURS,
+    Files,
+    default_values,
+    json_text,
+    read_azureml,
+)
 
 _PYTHON = {"userManagedDependencies": "user_managed_dependencies", "interpreterPath": "interpreter_path"}
 _DOCKER = {
@@ -53,26 +61,30 @@ class Definition(NamedTuple):
     docker: DockerSection
 
 
-def read_directory(path: Path) -> Definition:
-    """Read a directory. Raises MissingError if it is none, and SpecError with file, line and remedy."""
-    if not (path / JSON_NAME).is_file():
+def read_directory(held: Files, root: Path) -> Definition:
+    """Read a directory; relative paths in it start from ``root``.
+
+    Raises MissingError if it is none, and SpecError with file, line and remedy.
+    """
+    path = held.folder
+    if JSON_NAME not in held:
         raise MissingError(
             f"there is no {JSON_NAME} in {path}", remedy="name a folder that Environment.save_to_directory wrote"
         )
-    found = read_azureml(path, root=path)
+    found = read_azureml(held, root=root)
     for note in found.warnings:
-        warnings.warn(note, HermeticWarning, stacklevel=3)
+        warnings.warn(note, HermeticWarning, stacklevel=4)
     values = deepcopy(dict(found.values))
-    reader = _Reader(path / JSON_NAME)
+    reader = _Reader(held)
     python, docker = PythonSection(), DockerSection()
     reader.fill(python, values["python"], _PYTHON, "python")
     conda = found.conda
-    if not conda and (path / CONDA_NAME).is_file():  # the Spec needs none of a user-managed one, but it is kept
-        conda = read_text(path / CONDA_NAME)
+    if not conda and CONDA_NAME in held:  # the Spec needs none of a user-managed one, but it is kept
+        conda = held.text(CONDA_NAME)
     if conda:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HermeticWarning)  # said above
-            python.conda_dependencies = CondaDependencies.from_text(conda, path)
+            python.conda_dependencies = CondaDependencies.from_text(conda, root)
     values["python"].pop("condaDependencies", None)
     reader.fill(docker, values["docker"], _DOCKER, "docker")
     reader.fill(
@@ -84,9 +96,9 @@ def read_directory(path: Path) -> Definition:
     return Definition(values, python, docker)
 
 
-def fill(owner: Strict, values: Mapping[str, Any], path: Path) -> None:
+def fill(owner: Strict, values: Mapping[str, Any], held: Files) -> None:
     """Set an Environment's own attributes from a directory's values. Raises SpecError."""
-    reader = _Reader(path / JSON_NAME)
+    reader = _Reader(held)
     if values["version"] is not None:
         values = {**values, "version": str(values["version"])}
     names = {"name": "name", "version": "version", "inferencingStackVersion": "inferencing_stack_version"}
@@ -164,8 +176,8 @@ def directory_texts(
 class _Reader:
     """Sets attributes from JSON values, and says where in the file a refused one stands."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, held: Files) -> None:
+        self.held = held
 
     def fill(self, target: Strict, values: Mapping[str, Any], names: Mapping[str, str], *above: str) -> None:
         for name, attribute in names.items():
@@ -174,5 +186,6 @@ class _Reader:
             try:
                 setattr(target, attribute, values[name])
             except UsageError as error:
-                line = line_of(read_text(self.path), (*above, name))
-                raise SpecError(error.message, place=Place(str(self.path), line), remedy=error.remedy) from None
+                line = line_of(self.held.text(JSON_NAME), (*above, name))
+                place = Place(str(self.held.folder / JSON_NAME), line)
+                raise SpecError(error.message, place=place, remedy=error.remedy) from None

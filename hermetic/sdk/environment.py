@@ -9,14 +9,13 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from hermetic.errors import UsageError
-from hermetic.platforms import Accelerator
 from hermetic.sdk.attributes import text_argument
-from hermetic.sdk.directory import directory_texts, fill, read_directory, write_directory
+from hermetic.sdk.directory import write_directory
 from hermetic.sdk.sources import FromSources
-from hermetic.spec.azureml import OURS
+from hermetic.spec.azureml import Files
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
@@ -58,18 +57,7 @@ class Environment(FromSources):
         Raises ExistsError (a FileExistsError) otherwise.
         """
         folder = Path(path if isinstance(path, os.PathLike) else text_argument("save_to_directory", "path", path))
-        own: dict[str, Any] = {
-            **self._values,
-            "name": self.name,
-            "version": self.version,
-            "environmentVariables": dict(self.environment_variables),
-            "inferencingStackVersion": self.inferencing_stack_version,
-        }
-        own.pop(OURS, None)
-        target = {"accelerator": self.accelerator, "system": self.system, "sourceBuilds": self.source_builds}
-        if (target["accelerator"], target["system"], target["sourceBuilds"]) != (str(Accelerator()), {}, []):
-            own[OURS] = target
-        texts = directory_texts(own, self.python, self.docker, folder.absolute())
+        texts = self._texts(folder.absolute())
         write_directory(folder, texts, overwrite=overwrite)
 
     @staticmethod
@@ -79,11 +67,8 @@ class Environment(FromSources):
         Raises MissingError (a FileNotFoundError), and SpecError with file and line.
         """
         folder = Path(path if isinstance(path, os.PathLike) else text_argument("load_from_directory", "path", path))
-        found = read_directory(folder)
         environment = Environment(None)
-        fill(environment, found.values, folder)
-        environment._values = found.values
-        environment.python, environment.docker = found.python, found.docker
+        environment._read(Files(folder), folder)
         return environment
 
     # Locking and building

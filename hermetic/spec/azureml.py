@@ -96,12 +96,29 @@ def json_text(values: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=4, ensure_ascii=False) + "\n"
 
 
-def read_azureml(folder: Path, *, root: Path | None = None) -> AzureEnvironment:
+@dataclass(frozen=True)
+class Files:
+    """The files of a directory: on disk, or texts by name that stand nowhere, for which ``folder`` is only a name."""
+
+    folder: Path
+    texts: Mapping[str, str] | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return (self.folder / name).is_file() if self.texts is None else name in self.texts
+
+    def text(self, name: str) -> str:
+        """Give a file's text. Raises SpecError for one that cannot be read."""
+        return read_text(self.folder / name) if self.texts is None else self.texts[name]
+
+
+def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvironment:
     """Read an Azure ML environment directory. Raises SpecError with file, line and remedy."""
+    held = folder if isinstance(folder, Files) else Files(folder)
+    folder = held.folder
     path = folder / JSON_NAME
-    if not path.is_file():
+    if JSON_NAME not in held:
         raise SpecError(f"there is no {JSON_NAME} here", place=Place(str(folder)), remedy=_REMEDY)
-    document = _parse(read_text(path), path)
+    document = _parse(held.text(JSON_NAME), path)
     values = _complete(_with_registry(document), _DEFAULTS, str(path), "")
     registry = values["docker"]["baseImageRegistry"]
     notes = []
@@ -109,8 +126,8 @@ def read_azureml(folder: Path, *, root: Path | None = None) -> AzureEnvironment:
         registry["password"] = None
         notes.append(f"{path}: the registry's password is not used; write ${{VARIABLE}} in its place")
     files = [path]
-    dockerfile = _dockerfile(folder, values, files)
-    conda, text = _conda(folder, values, document, root or folder, files)
+    dockerfile = _dockerfile(held, values, files)
+    conda, text = _conda(held, values, document, root or folder, files)
     variables = _variables(values["environmentVariables"], path)
     for name, value in conda.spec.variables:
         variables.setdefault(name, value)
@@ -214,12 +231,12 @@ def _variables(found: Mapping[str, Any], path: Path) -> dict[str, str]:
     return dict(found)
 
 
-def _dockerfile(folder: Path, values: dict[str, Any], files: list[Path]) -> str:
+def _dockerfile(held: Files, values: dict[str, Any], files: list[Path]) -> str:
     """Give the base Dockerfile's text: older files hold it in the JSON, newer ones beside it."""
-    path = folder / DOCKERFILE_NAME
-    if path.is_file():
-        files.append(path)
-        return read_text(path)
+    folder = held.folder
+    if DOCKERFILE_NAME in held:
+        files.append(folder / DOCKERFILE_NAME)
+        return held.text(DOCKERFILE_NAME)
     inline = values["docker"]["baseDockerfile"]
     if inline is None:
         return ""
@@ -231,10 +248,10 @@ def _dockerfile(folder: Path, values: dict[str, Any], files: list[Path]) -> str:
 
 
 def _conda(
-    folder: Path, values: Mapping[str, Any], document: Mapping[str, Any], root: Path, files: list[Path]
+    held: Files, values: Mapping[str, Any], document: Mapping[str, Any], root: Path, files: list[Path]
 ) -> tuple[EnvironmentFile, str]:
     """Give the conda side: the file beside the JSON, or the object that the oldest files hold in it."""
-    python = values["python"]
+    folder, python = held.folder, values["python"]
     if python["userManagedDependencies"]:
         return EnvironmentFile(Spec()), ""
     named = python["condaDependenciesFile"]
@@ -242,11 +259,11 @@ def _conda(
         raise SpecError(
             "python.condaDependenciesFile is a file's name", place=Place(str(folder / JSON_NAME)), remedy=_REMEDY
         )
-    path = folder / CONDA_NAME
-    if not path.is_file() and named:
-        path = folder / named.replace("\\", "/").rpartition("/")[2]  # the SDK notes the path on its machine
-    if path.is_file():
-        text = read_text(path)
+    name = CONDA_NAME
+    if name not in held and named:
+        name = named.replace("\\", "/").rpartition("/")[2]  # the SDK notes the path on its machine
+    if name in held:
+        text, path = held.text(name), folder / name
         found = parse_environment_yml(text, path, root=root)
         files += found.files
         return found, text
