@@ -16,6 +16,7 @@ from typing import Any, Self
 from hermetic.errors import SpecError, UsageError
 from hermetic.files import write_whole
 from hermetic.sdk.attributes import Strict, text_argument
+from hermetic.sdk.conda_arguments import demand_option, path_argument, refuse_option, texts_argument
 from hermetic.sdk.conda_document import (
     FILE_NAME,
     Document,
@@ -52,12 +53,20 @@ class CondaDependencies(Strict):
     working folder at the time when the object was made.
     """
 
+    _elsewhere = {  # noqa: RUF012
+        "add_tensorflow_pip_package": "write add_pip_package('tensorflow'), with a version if need be",
+        "add_tensorflow_conda_package": "write add_conda_package('tensorflow'), with a version if need be",
+        "add_cntk_package": "CNTK is no longer made; remove the line",
+        "sdk_origin_url": "hermetic has no packages of its own to fetch; remove the line",
+        "get_default_number_of_packages": "a new one holds python alone; remove the line",
+    }
+
     def __init__(self, conda_dependencies_file_path: str | os.PathLike[str] | None = None) -> None:
         self._root = Path.cwd()
         self._file: Path | None = None
         self._document = Document(DEFAULT_NAME, [DEFAULT_CHANNEL], [Entry(PYTHON)])
         if conda_dependencies_file_path is not None:
-            path = _path("CondaDependencies", "conda_dependencies_file_path", conda_dependencies_file_path)
+            path = path_argument("CondaDependencies", "conda_dependencies_file_path", conda_dependencies_file_path)
             if not path.is_file():
                 raise MissingError(f"there is no file {path}", remedy="check the path of the conda specification")
             self._file = path.absolute()
@@ -78,11 +87,11 @@ class CondaDependencies(Strict):
         made = CondaDependencies()
         if python_version is not None:
             made.set_python_version(python_version)
-        for package in _texts("create", "conda_packages", conda_packages):
+        for package in texts_argument("create", "conda_packages", conda_packages):
             made.add_conda_package(package)
         if pip_indexurl is not None:
             made.set_pip_index_url(pip_indexurl)
-        for package in _texts("create", "pip_packages", pip_packages):
+        for package in texts_argument("create", "pip_packages", pip_packages):
             made.add_pip_package(package)
         return made
 
@@ -90,7 +99,7 @@ class CondaDependencies(Strict):
     def from_text(cls, text: str, root: str | os.PathLike[str] | None = None) -> Self:
         """Read the text of an ``environment.yml``; its relative paths start from ``root`` (default: working folder)."""
         made = cls()
-        made._root = (_path("from_text", "root", root) if root is not None else Path.cwd()).absolute()
+        made._root = (path_argument("from_text", "root", root) if root is not None else Path.cwd()).absolute()
         made._document, notes = read_document(text, made._root / FILE_NAME)
         _warn(notes)
         return made
@@ -99,7 +108,7 @@ class CondaDependencies(Strict):
     def from_requirements(cls, file_path: str | os.PathLike[str]) -> Self:
         """Make one from a pip requirements file, read as pip reads it: ``-r``, ``-c``, digests and options included."""
         made = cls()
-        path = _path("from_requirements", "file_path", file_path).absolute()
+        path = path_argument("from_requirements", "file_path", file_path).absolute()
         if not path.is_file():
             raise MissingError(f"there is no file {path}", remedy="check the path of the requirements file")
         made._root = path.parent
@@ -111,7 +120,7 @@ class CondaDependencies(Strict):
     def from_spec(cls, spec: Spec, root: str | os.PathLike[str] | None = None) -> Self:
         """Make one that says what a Spec says of channels, requirements and variables."""
         made = cls()
-        made._root = (_path("from_spec", "root", root) if root is not None else Path.cwd()).absolute()
+        made._root = (path_argument("from_spec", "root", root) if root is not None else Path.cwd()).absolute()
         made._document = document_of(spec, DEFAULT_NAME)
         return made
 
@@ -189,11 +198,12 @@ class CondaDependencies(Strict):
         another environment marker stay.
         """
         text = text_argument("add_pip_package", "pip_package", pip_package)
+        refuse_option("add_pip_package", text)
         found = self._read(text)
         if len(found.pip) != 1 or found.options != PipOptions() or found.constraints:
             raise UsageError(
                 f"add_pip_package: {text[:80]!r} is no single requirement",
-                remedy="set options with set_pip_option, and read whole files with Environment.from_pip_requirements",
+                remedy="read whole files with Environment.from_pip_requirements",
             )
         requirement = found.pip[0]
         entry = pip_entry(requirement, "" if text.startswith("-") else text)
@@ -201,7 +211,9 @@ class CondaDependencies(Strict):
 
     def remove_pip_package(self, pip_package: str) -> None:
         """Remove a project's requirements by its name (a version, if given, does not count), if it is there."""
-        found = self._read(text_argument("remove_pip_package", "pip_package", pip_package)).pip
+        text = text_argument("remove_pip_package", "pip_package", pip_package)
+        refuse_option("remove_pip_package", text)
+        found = self._read(text).pip
         names = {item.name or item.url for item in found}
         self._document.pip = [
             entry
@@ -211,7 +223,7 @@ class CondaDependencies(Strict):
 
     def set_pip_requirements(self, pip_requirements: Iterable[str] | str) -> None:
         """Put the lines of a requirements file in the place of all pip packages and options."""
-        lines = _texts("set_pip_requirements", "pip_requirements", pip_requirements, lines=True)
+        lines = texts_argument("set_pip_requirements", "pip_requirements", pip_requirements, lines=True)
         found = pip_lines((line for _, line in logical_lines("\n".join(lines))), self._root)
         self._document.pip, self._document.constraints = [], []
         self._document.options = PipOptions()
@@ -230,11 +242,8 @@ class CondaDependencies(Strict):
     def set_pip_option(self, pip_option: str) -> None:
         """Set an option of requirements files; those that pip takes several times are added to."""
         text = text_argument("set_pip_option", "pip_option", pip_option)
+        demand_option("set_pip_option", text)
         found = self._read(text)
-        if found.pip or found.constraints or not text.startswith("-"):
-            raise UsageError(
-                f"set_pip_option: {text[:80]!r} is no option", remedy="write an option: --extra-index-url URL, --pre"
-            )
         _warn(found.warnings)
         kept = replace(self._document.options, index="") if found.options.index else self._document.options
         self._document.options = pip_lines([*option_lines(kept), text], self._root).options
@@ -242,6 +251,7 @@ class CondaDependencies(Strict):
     def remove_pip_option(self, pip_option: str) -> None:
         """Remove an option by its name; with a value, only that value of it."""
         text = text_argument("remove_pip_option", "pip_option", pip_option)
+        demand_option("remove_pip_option", text)
         name, _, value = text.replace("=", " ", 1).partition(" ")
         lines = [f"{name} {value.strip()}".strip()] if value.strip() else []
         doomed = set(option_lines(self._read(lines[0]).options)) if lines else set()
@@ -264,7 +274,7 @@ class CondaDependencies(Strict):
         Specifiers and extras are joined; requirements with different markers, or of URLs, stay apart.
         """
         merged: dict[tuple[str, str, str], PipRequirement] = {}
-        for line in _texts("merge_requirements", "requirements", requirements):
+        for line in texts_argument("merge_requirements", "requirements", requirements):
             for item in pip_lines([line], Path.cwd()).pip:
                 key = (item.name, item.marker, item.url)
                 one = merged.get(key, item)
@@ -283,8 +293,10 @@ class CondaDependencies(Strict):
         """Write the dependencies to a file (default: the one that they were read from); give its path."""
         if path is None and self._file is None:
             raise UsageError("save: these dependencies were read from no file", remedy="give save a path")
-        target = _path("save", "path", path) if path is not None else self._file
+        target = path_argument("save", "path", path) if path is not None else self._file
         assert target is not None
+        if target.is_dir():
+            raise UsageError(f"save: {target} is a folder", remedy=f"give the file's path: {target / FILE_NAME}")
         write_whole(target, self.text_for(target.absolute().parent))
         return str(target)
 
@@ -292,8 +304,10 @@ class CondaDependencies(Strict):
         self, base_directory: str | os.PathLike[str], conda_file_path: str | os.PathLike[str] | None = None
     ) -> str:
         """Write the dependencies to ``conda_file_path`` in a folder; give that path."""
-        relative = _path("save_to_file", "conda_file_path", FILE_NAME if conda_file_path is None else conda_file_path)
-        self.save(_path("save_to_file", "base_directory", base_directory) / relative)
+        relative = path_argument(
+            "save_to_file", "conda_file_path", FILE_NAME if conda_file_path is None else conda_file_path
+        )
+        self.save(path_argument("save_to_file", "base_directory", base_directory) / relative)
         return str(relative)
 
     def serialize_to_string(self) -> str:
@@ -350,26 +364,6 @@ def _put(entries: list[Entry], entry: Entry, same: Callable[[Entry], bool]) -> l
             found.append(entry)
             placed = True
     return found if placed else [*found, entry]
-
-
-def _path(function: str, name: str, value: object) -> Path:
-    if isinstance(value, os.PathLike):
-        return Path(value)
-    return Path(text_argument(function, name, value))
-
-
-def _texts(function: str, name: str, value: Iterable[str] | str | None, *, lines: bool = False) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return value.split("\n") if lines else [value]
-    if not isinstance(value, Iterable):
-        raise ArgumentError(f"{function}: {name} is a list of texts, not {type(value).__name__}", remedy="give a list")
-    found = list(value)
-    for item in found:
-        if not (lines and isinstance(item, str)):
-            text_argument(function, f"an item of {name}", item)
-    return found
 
 
 def _warn(notes: Iterable[str]) -> None:

@@ -93,24 +93,24 @@ class DockerPlatform(Strict):
 class DockerSection(Strict):
     """The image's part of an environment: what it stands on and how its containers run.
 
-    ``base_image`` and ``base_dockerfile`` reset each other. Neither set means hermetic's own base.
+    ``base_image``, ``base_dockerfile`` and ``build_context`` reset each other. Neither set means hermetic's own base.
     """
 
     enabled = Attribute[bool](bool, lambda: False, doc="Whether runs go into a container")
     shared_volumes = Attribute[bool](bool, lambda: True, doc="Whether containers see the host's folders")
     shm_size = Attribute[str | None](str, lambda: "2g", optional=True, doc="Size of a container's shared memory")
-    arguments = Attribute[list[str]](list, list, doc="Further arguments of docker run")
-    build_context = Attribute[Any](object, lambda: None, optional=True, doc="Kept in files; not used")
     platform = Attribute[DockerPlatform](DockerPlatform, DockerPlatform, doc="What the image is for")
 
     _elsewhere = {  # noqa: RUF012
-        "gpu_support": "declare the accelerator where the environment is locked: env.lock(accelerator='cuda-12.4')",
+        "gpu_support": "say what the environment computes on: environment.accelerator = 'cuda-12.4'",
     }
 
     def __init__(self) -> None:
         self._base_image: str | None = None
         self._base_dockerfile: str | None = None
+        self._build_context: Any = None
         self._registry = ContainerRegistry()
+        self._arguments: list[str] = []
 
     @property
     def base_image(self) -> str | None:
@@ -126,7 +126,7 @@ class DockerSection(Strict):
                 raise UsageError(
                     f"{value[:80]!r} is no image", remedy="write it as registry/repository:tag or @sha256:..."
                 )
-            self._base_dockerfile = None
+            self._base_dockerfile = self._build_context = None
         self._base_image = value
 
     @property
@@ -138,8 +138,19 @@ class DockerSection(Strict):
     def base_dockerfile(self, value: str | os.PathLike[str] | Readable | None) -> None:
         text = dockerfile_text(self, value)
         if text is not None:
-            self._base_image = None
+            self._base_image = self._build_context = None
         self._base_dockerfile = text
+
+    @property
+    def build_context(self) -> Any:
+        """A folder that a cloud built the image from: kept in files, not used; it resets the two others."""
+        return self._build_context
+
+    @build_context.setter
+    def build_context(self, value: Any) -> None:
+        if value is not None:
+            self._base_image = self._base_dockerfile = None
+        self._build_context = value
 
     @property
     def base_image_registry(self) -> ContainerRegistry:
@@ -154,6 +165,16 @@ class DockerSection(Strict):
         else:
             registry = checked(self, "base_image_registry", value, ContainerRegistry)
         self._registry = registry
+
+    @property
+    def arguments(self) -> list[str]:
+        """Further arguments of ``docker run``, each a text of its own: ``["--network", "host"]``."""
+        return self._arguments
+
+    @arguments.setter
+    def arguments(self, value: list[str]) -> None:
+        found = checked(self, "arguments", value, list)
+        self._arguments = [str(checked(self, "arguments", item, str)) for item in found]
 
 
 def is_placeholder(password: str | None) -> bool:

@@ -204,19 +204,18 @@ class _Reader:
         elif option == "--require-hashes":
             self.found.require_hashes = True
         elif option in _OF_THE_MACHINE:
-            self.found.warnings.append(
-                f"{origin.place}: {option} is not used: {_OF_THE_MACHINE[option]} is the machine's configuration"
-            )
+            self.warn(f"{option} is not used: {_OF_THE_MACHINE[option]} is the machine's configuration", origin)
         # --prefer-binary needs nothing: wheels are what hermetic installs.
         self.found.options = options
+
+    def warn(self, message: str, origin: Origin) -> None:
+        self.found.warnings.append(f"{origin.place}: {message}" if origin.place else message)
 
     def url(self, value: str, origin: Origin) -> str:
         if not is_url(value) and not value.startswith("${"):
             raise SpecError("an index needs a URL", place=origin.place, remedy="write https://host/simple")
         if carries_secret(value):
-            self.found.warnings.append(
-                f"{origin.place}: the password in the URL is not kept; write ${{VARIABLE}} in its place"
-            )
+            self.warn("the password in the URL is not kept; write ${VARIABLE} in its place", origin)
         if value.startswith("${"):
             return value.rstrip("/")
         return clean_url(value, origin.place, fragment=False).rstrip("/")
@@ -230,9 +229,7 @@ class _Reader:
         text, hashes = self.own_options(line, origin.place)
         requirement = pip_requirement(text, origin, editable=editable, hashes=hashes)
         if carries_secret(re.sub(r"\A[^:/]*@\s*", "", text)):
-            self.found.warnings.append(
-                f"{origin.place}: the password in the URL is not kept; write ${{VARIABLE}} in its place"
-            )
+            self.warn("the password in the URL is not kept; write ${VARIABLE} in its place", origin)
         if constraint:
             if requirement.extras or not requirement.name or editable:
                 raise SpecError(

@@ -191,8 +191,39 @@ class TestPipPackages:
         assert pip(dependencies) == []
 
     def test_an_option_is_no_package(self) -> None:
+        for method in (CondaDependencies.add_pip_package, CondaDependencies.remove_pip_package):
+            with pytest.raises(UsageError, match="'--pre' is an option, no package"):
+                method(CondaDependencies(), "--pre")
+
+    def test_several_lines_are_no_package(self) -> None:
+        with pytest.raises(SpecError, match="no pip requirement"):
+            CondaDependencies().add_pip_package("a\nb")
         with pytest.raises(UsageError, match="no single requirement"):
-            CondaDependencies().add_pip_package("--pre")
+            CondaDependencies().add_pip_package("# a comment")
+
+    def test_a_wheel_stands_for_its_project(self) -> None:
+        """As a version does: by URL, by path and as a private one, and each takes the place of the others."""
+        dependencies = CondaDependencies.create(pip_packages=["six", "My_Pkg==0.9"])
+        kept = f"hermetic://team/wheels/{'ab' * 32}/my_pkg-1.0-py3-none-any.whl"
+        for target, text in (
+            ("https://example.org/my_pkg-1.0-py3-none-any.whl",) * 2,
+            (kept, kept),
+            ("./my_pkg-1.0-py3-none-any.whl",) * 2,
+        ):
+            dependencies.add_pip_package(target)
+            assert len(pip(dependencies)) == 2
+            assert pip(dependencies)[0] == "six"
+            assert pip(dependencies)[1].endswith(text)
+        dependencies.add_pip_package("my-pkg>=2")
+        assert pip(dependencies) == ["six", "my-pkg>=2"]
+        dependencies.add_pip_package(kept)
+        dependencies.remove_pip_package(kept)
+        assert pip(dependencies) == ["six"]
+
+    def test_a_package_keeps_its_place(self) -> None:
+        dependencies = CondaDependencies.create(pip_packages=["a==1", "b"])
+        dependencies.add_pip_package("a[x]==2")
+        assert pip(dependencies) == ["a[x]==2", "b"]
 
     def test_urls_lose_credentials(self) -> None:
         dependencies = CondaDependencies()
@@ -253,6 +284,35 @@ class TestPipOptions:
     def test_what_is_no_option_of_a_spec_is_refused(self, option: str) -> None:
         with pytest.raises(UsageError):
             CondaDependencies().set_pip_option(option)
+
+    @pytest.mark.parametrize(
+        ("option", "way"),
+        [
+            ("requests", "write an option"),
+            ("-e git+https://example.org/a.git", "add_pip_package takes it"),
+            ("-r requirements.txt", "Environment.from_pip_requirements"),
+        ],
+    )
+    def test_what_means_packages_is_refused_with_the_way_out(self, option: str, way: str) -> None:
+        for method in (CondaDependencies.set_pip_option, CondaDependencies.remove_pip_option):
+            with pytest.raises(UsageError, match="is no option") as caught:
+                method(CondaDependencies(), option)
+            assert way in caught.value.remedy
+
+    def test_short_names_are_the_long_ones(self) -> None:
+        dependencies = CondaDependencies()
+        dependencies.set_pip_index_url("-i https://example.org/simple")
+        dependencies.set_pip_option("-f https://example.org/wheels")
+        assert list(dependencies.pip_options) == [
+            "--index-url https://example.org/simple",
+            "--find-links https://example.org/wheels",
+        ]
+
+    def test_what_is_the_machines_business_is_said_without_a_place(self) -> None:
+        dependencies = CondaDependencies()
+        with pytest.warns(HermeticWarning, match="^--trusted-host is not used"):
+            dependencies.set_pip_option("--trusted-host example.org")
+        assert list(dependencies.pip_options) == []
 
 
 class TestMergeRequirements:
@@ -351,6 +411,12 @@ class TestFiles:
         with pytest.raises(UsageError, match="give save a path"):
             CondaDependencies().save()
 
+    def test_a_folder_is_no_file_to_save_to(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="is a folder") as caught:
+            CondaDependencies().save(tmp_path)
+        assert str(tmp_path / "conda_dependencies.yml") in caught.value.remedy
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_missing_file_is_a_file_not_found_error(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"nothing\.yml"):
             CondaDependencies(tmp_path / "nothing.yml")
@@ -365,6 +431,42 @@ class TestFiles:
     def test_an_unknown_key_is_refused(self) -> None:
         with pytest.raises(SpecError, match="unknown key 'dependancies'"):
             CondaDependencies.from_text("dependancies: []\nchannels: []\n")
+
+
+def test_iterators_are_copies() -> None:
+    """Each call begins anew, and changing while looping is safe."""
+    dependencies = CondaDependencies.create(conda_packages=["numpy"], pip_packages=["a", "b"])
+    for package in dependencies.pip_packages:
+        dependencies.remove_pip_package(package)
+    for package in dependencies.conda_packages:
+        dependencies.remove_conda_package(package)
+    for channel in dependencies.conda_channels:
+        dependencies.remove_channel(channel)
+    assert dependencies.as_dict() == {"name": "project_environment", "dependencies": []}
+    assert next(dependencies.conda_packages, None) is None
+
+
+def test_create_begins_with_what_a_new_one_holds() -> None:
+    assert CondaDependencies.create().as_dict() == CondaDependencies().as_dict()
+    made = CondaDependencies.create(None, ["azureml-defaults"], ["python=3.9", "numpy"], "3.8", True)
+    assert packages(made) == ["python=3.9", "numpy"]
+    assert pip(made) == ["azureml-defaults"]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("add_tensorflow_pip_package", "add_pip_package('tensorflow')"),
+        ("add_tensorflow_conda_package", "add_conda_package('tensorflow')"),
+        ("add_cntk_package", "no longer made"),
+        ("sdk_origin_url", "remove the line"),
+        ("get_default_number_of_packages", "remove the line"),
+    ],
+)
+def test_what_the_v1_sdk_has_is_told_apart(name: str, way: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(CondaDependencies(), name)
+    assert way in str(caught.value)
 
 
 def test_unknown_attributes_are_refused() -> None:

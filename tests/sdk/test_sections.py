@@ -46,6 +46,17 @@ class TestBase:
         docker.base_dockerfile = "FROM scratch\n"
         assert docker.base_image is None
 
+    def test_a_build_context_resets_and_is_reset_too(self, environment: Environment) -> None:
+        docker = environment.docker
+        for name, value in (("base_image", "base"), ("base_dockerfile", "FROM scratch\n")):
+            setattr(docker, name, value)
+            docker.build_context = {"location": "https://example.org/repo.git"}
+            assert (docker.base_image, docker.base_dockerfile) == (None, None)
+            setattr(docker, name, value)
+            assert docker.build_context is None
+        docker.build_context = None
+        assert docker.base_dockerfile == "FROM scratch\n"
+
     def test_nothing_resets_nothing(self, environment: Environment) -> None:
         environment.docker.base_dockerfile = "FROM scratch\n"
         environment.docker.base_image = None
@@ -136,6 +147,39 @@ class TestPython:
             environment.python.user_managed_dependencies = "yes"  # type: ignore[assignment]
         with pytest.raises(TypeError, match="a PythonSection"):
             environment.python = "python"  # type: ignore[assignment]
+
+
+class TestContainers:
+    def test_arguments_are_texts_in_a_list(self, environment: Environment) -> None:
+        docker = environment.docker
+        given = ["--network", "host"]
+        docker.arguments = given
+        docker.arguments.append("--ipc=host")
+        assert docker.arguments == ["--network", "host", "--ipc=host"]
+        assert given == ["--network", "host"]
+        for wrong in ("--network host", ("--network",), ["--cpus", 2]):
+            with pytest.raises(TypeError):
+                docker.arguments = wrong  # type: ignore[assignment]
+        assert docker.arguments == ["--network", "host", "--ipc=host"]
+
+    def test_the_rest_is_checked_and_may_be_reset(self, environment: Environment) -> None:
+        docker = environment.docker
+        docker.enabled, docker.shared_volumes, docker.shm_size = True, False, "8g"
+        docker.shm_size = None
+        assert (docker.enabled, docker.shared_volumes, docker.shm_size) == (True, False, None)
+        docker.platform.architecture = "arm64"
+        assert docker.platform.architecture == "arm64"
+        for name, wrong in (("enabled", "yes"), ("shm_size", 2), ("platform", "linux-64")):
+            with pytest.raises(TypeError):
+                setattr(docker, name, wrong)
+
+    def test_a_gpu_is_asked_for_elsewhere(self, environment: Environment) -> None:
+        with pytest.raises(AttributeError) as caught:
+            environment.docker.gpu_support = True
+        way = str(caught.value).split(": ")[-1]
+        assert way == "environment.accelerator = 'cuda-12.4'"
+        exec(way)
+        assert environment.accelerator == "cuda-12.4"
 
 
 class TestUnknownAttributes:
