@@ -1,0 +1,32 @@
+"""Which object store an address means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hermetic.errors import UsageError
+from hermetic.secrets import expand
+from hermetic.store.objects.model import ObjectStore
+from hermetic.workspace_config import WorkspaceAddress
+
+FOLDER = "artefacts"
+"""The name of the embedded workspace's folder of artefacts."""
+
+
+def open_objects(address: WorkspaceAddress) -> ObjectStore:
+    """Give the store of a workspace's artefacts; nothing is asked of it yet.
+
+    Raises UsageError for an address that is none, or whose client is not installed, and CredentialsError where no
+    credentials are to be found.
+    """
+    where = expand(address.artefacts)
+    scheme, slashes, _ = where.partition("://")
+    if not slashes:
+        from hermetic.store.objects.folder import FolderObjects
+
+        return FolderObjects(Path(where) if where else address.folder / FOLDER)
+    raise UsageError(
+        f"workspace {address.name}: {scheme!r} is no store of artefacts that hermetic knows",
+        place=address.place,
+        remedy="write a folder, s3://bucket, az://account/container, gs://bucket or https://server in 'artefacts'",
+    )
