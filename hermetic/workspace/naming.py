@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hermetic.errors import UsageError
+from hermetic.workspace.model import LATEST
 
 RESERVED = ("Hermetic-", "AzureML", "Microsoft")
 """Beginnings of names that only curated environments have; refused where an environment is registered."""
@@ -30,3 +31,29 @@ def check_name(name: str) -> str:
         f"{name[:80]!r} is no name of an environment: {reason}",
         remedy="use letters, digits, '-', '_' and '.', and begin with a letter or digit",
     )
+
+
+def check_not_reserved(name: str) -> str:
+    """Give a name back if anybody may register it. Raises UsageError with the reason."""
+    taken = next((beginning for beginning in RESERVED if name.startswith(beginning)), None)
+    if taken is None:
+        return name
+    raise UsageError(
+        f"{name!r} cannot be registered: names that begin with {taken!r} are those of curated environments",
+        remedy="choose another name; clone a curated environment to change it",
+    )
+
+
+def check_label(label: object) -> str:
+    """Give a label back if it can be put on a version. Raises UsageError with the reason."""
+    if not isinstance(label, str) or not _NAME.match(label) or len(label) > _LONGEST_NAME:
+        raise UsageError(
+            f"{str(label)[:80]!r} is no label",
+            remedy="use letters, digits, '-', '_' and '.', and begin with a letter or digit",
+        )
+    if label.lower() == LATEST:
+        raise UsageError(
+            f"the label {label!r} cannot be put or taken away: it is what was registered last",
+            remedy="register the definition again, or use another label",
+        )
+    return label
