@@ -18,6 +18,7 @@ from hermetic.lock.pip_resolver import PipResolver
 from hermetic.lock.source import BuildWheel
 from hermetic.platforms import VirtualPackage
 from hermetic.spec.model import Spec
+from hermetic.spec.private_urls import PrivateUrl
 from hermetic.spec.times import parse_time
 
 NO_CUT_OFF = "none"
@@ -25,6 +26,9 @@ NO_CUT_OFF = "none"
 
 FetchArchive: TypeAlias = Callable[[str, str, str], Path]
 """Fetches an archive (URL, sha256, md5; one of the digests may be empty) and gives its path, checked. It blocks."""
+
+FetchWheels: TypeAlias = Callable[[Sequence[PrivateUrl]], Sequence[Path]]
+"""Fetches wheels of workspaces, side by side, and gives their paths, checked. It blocks."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ class Job:
     offline: bool = False
     build_wheel: BuildWheel | None = None
     fetch_archive: FetchArchive | None = None
+    fetch_wheels: FetchWheels | None = None
     meanwhile: Callable[[], None] | None = None
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    bringing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,11 @@ class PipRequest:
 
     ``python_version`` is full (``3.11.7``). ``indexes`` begin with the main one (none: only ``find_links`` serve).
     ``provided`` are the projects that conda installs: they satisfy requirements that their version meets, and
-    forbid all others. ``built`` maps projects to wheels that were built for this lock: they are taken, whatever
-    the indexes have. ``keep`` maps projects to old pins, preferred where they still fit. ``from_source`` are the
-    projects whose sdist is looked for in place of wheels, since they have none. ``root`` is the folder that
-    relative paths start from. ``exclude_newer`` is in UTC. ``asked`` says that a server has asked for credentials,
-    so that the keyring is looked into.
+    forbid all others. ``built`` maps projects to wheels that are at hand, because they were built for this lock or
+    are a workspace's own: they are taken, whatever the indexes have. ``keep`` maps projects to old pins, preferred
+    where they still fit. ``from_source`` are the projects whose sdist is looked for in place of wheels, since they
+    have none. ``root`` is the folder that relative paths start from. ``exclude_newer`` is in UTC. ``asked`` says that
+    a server has asked for credentials, so that the keyring is looked into.
     """
 
     platform: str

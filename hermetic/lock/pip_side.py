@@ -19,6 +19,7 @@ from hermetic.lock.names import provided
 from hermetic.lock.pip_checks import is_vcs, is_wheel, may_build, without_provided
 from hermetic.lock.pip_inputs import local_path
 from hermetic.lock.pip_resolver import IndexAt, NeedsSourceError, PipAnswer, PipRequest
+from hermetic.lock.private_wheels import bring, with_urls
 from hermetic.lock.sizes import MEMORY, find_sizes, with_sizes
 from hermetic.lock.source import BuildRequirements, BuiltWheel, SourceBuild, origin_of
 from hermetic.platforms import VirtualPackage, current_platform
@@ -95,6 +96,7 @@ async def _with_builds(
 ) -> PipAnswer:
     """Ask, build what has no wheel, and ask again, until wheels serve everything."""
     spec = target.spec
+    request, private = await bring(job, request)
     built: dict[str, _Built] = {}
     for requirement in request.requirements:
         if requirement.url and not is_wheel(requirement):
@@ -104,8 +106,8 @@ async def _with_builds(
     for _ in range(_ROUNDS):
         asked = replace(
             request,
-            built={name: Path(item.wheel.path) for name, item in built.items()},
-            from_source=tuple(sorted(from_source - built.keys())),
+            built={**request.built, **{name: Path(item.wheel.path) for name, item in built.items()}},
+            from_source=tuple(sorted(from_source - built.keys() - private.keys())),
         )
         try:
             answer = await _preferring(job, asked)
@@ -116,7 +118,7 @@ async def _with_builds(
             from_source |= more
             continue
         if not answer.sources:
-            return _with_origins(answer, built)
+            return with_urls(_with_origins(answer, built), private)
         for source in answer.sources:
             if not may_build(source.name, spec):
                 raise UnsatisfiableError(
@@ -229,9 +231,14 @@ async def _build(
     )
     loop = asyncio.get_running_loop()
 
+    async def answered(asked: PipRequest) -> PipAnswer:
+        asked, private = await bring(job, asked)
+        return with_urls(await job.pip.resolve(asked), private)
+
     def requirements(wanted: Sequence[PipRequirement]) -> BuildRequirements:
-        asked = replace(question, requirements=tuple(wanted))
-        answer = asyncio.run_coroutine_threadsafe(job.pip.resolve(asked), loop).result()
+        answer = asyncio.run_coroutine_threadsafe(
+            answered(replace(question, requirements=tuple(wanted))), loop
+        ).result()
         unknown = {w.sha256: answer.addresses[w.sha256] for w in answer.wheels if not w.size}
         sizes = find_sizes(unknown, (), job.cache / MEMORY, offline=job.offline)
         return BuildRequirements(with_sizes(answer.wheels, sizes), answer.addresses)

@@ -15,7 +15,7 @@ from hermetic.lock import backends
 from hermetic.lock.conda_side import PYTHON, solve_conda, wants_python
 from hermetic.lock.conda_solver import CondaSolver, RattlerSolver
 from hermetic.lock.incremental import check_update, kept_wheels
-from hermetic.lock.job import FetchArchive, Job, Resolved, Target, cut_off
+from hermetic.lock.job import FetchArchive, FetchWheels, Job, Resolved, Target, cut_off
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.pip_checks import refuse_missing, refuse_sources
 from hermetic.lock.pip_resolver import NeedsSourceError, PipAnswer, PipResolver, PythonRefusedError
@@ -50,6 +50,7 @@ def resolve(
     reporter: Reporter = SILENT,
     build_wheel: BuildWheel | None = None,
     fetch_archive: FetchArchive | None = None,
+    fetch_wheels: FetchWheels | None = None,
     meanwhile: Callable[[], None] | None = None,
     root: Path | None = None,
     conda_solver: CondaSolver | str = "",
@@ -61,9 +62,9 @@ def resolve(
     all may). ``exclude_newer`` is an RFC 3339 time, or a date, which includes that day (UTC); without one, what the
     spec declares or ``previous`` was made with holds, and ``none`` lifts that. ``root`` is the folder that the spec's
     relative paths start from. ``build_wheel`` builds what the spec allows to be built; ``fetch_archive`` fetches what
-    an explicit list names and no channel lists. ``meanwhile`` is called when there is nothing to do but to wait, for
-    work that is needed later (imports, say): several times, or never. The solvers are py-rattler and uv (pip-tools
-    where there is no uv) unless others are named (``backends``) or given.
+    an explicit list names and no channel lists, ``fetch_wheels`` the wheels of workspaces. ``meanwhile`` is called
+    when there is nothing to do but to wait, for work that is needed later (imports, say): several times, or never.
+    The solvers are py-rattler and uv (pip-tools where there is no uv) unless others are named (``backends``) or given.
 
     Raises UnsatisfiableError, NetworkError, CredentialsError, OfflineError, SpecError or UsageError; where several
     platforms fail, the first of them speaks, and the message names the others.
@@ -96,6 +97,7 @@ def resolve(
         offline=offline,
         build_wheel=build_wheel,
         fetch_archive=fetch_archive,
+        fetch_wheels=fetch_wheels,
         meanwhile=meanwhile,
     )
     found = _run(lambda: _all(job, platforms))

@@ -180,13 +180,20 @@ def _read(
     if path.is_file() and is_explicit(path.read_text(errors="replace")):
         # a list names archives and nothing else: what they need is read from their channels
         from hermetic.lock.resolve import resolve
-        from hermetic.project.archives import archive_fetcher
+        from hermetic.project.archives import archive_fetcher, wheel_fetcher
         from hermetic.spec.load import load_spec
         from hermetic.store import Store
 
-        fetcher = archive_fetcher(Store.open(config.store), offline=offline, reporter=reporter)
+        store = Store.open(config.store)
         spec = load_spec([path], platforms=platforms)
-        lock = resolve(spec, config=config, offline=offline, reporter=reporter, fetch_archive=fetcher).lock
+        lock = resolve(
+            spec,
+            config=config,
+            offline=offline,
+            reporter=reporter,
+            fetch_archive=archive_fetcher(store, offline=offline, reporter=reporter),
+            fetch_wheels=wheel_fetcher(store, config, offline=offline, reporter=reporter),
+        ).lock
         return replace(lock, spec={}, platforms={name: _needing(part) for name, part in lock.platforms.items()})
     names = {public_channel_url(config, name)[0]: name for name in (*config.channels, "conda-forge")}
     return import_lock(

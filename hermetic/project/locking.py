@@ -15,7 +15,7 @@ from hermetic.lock.file import NewerLockError, parse_lock, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
-from hermetic.project.archives import archive_fetcher
+from hermetic.project.archives import archive_fetcher, wheel_fetcher
 from hermetic.project.channels import refuse_misspelt
 from hermetic.project.project import Declaration, Project, open_project
 
@@ -139,6 +139,7 @@ def lock_declaration(
             reporter=reporter,
             build_wheel=build_wheel,
             fetch_archive=archive_fetcher(store, offline=offline, reporter=reporter),
+            fetch_wheels=wheel_fetcher(store, config, offline=offline, reporter=reporter),
             meanwhile=_load_the_rest,
             root=project.layout.root,
         )

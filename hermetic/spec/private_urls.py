@@ -18,9 +18,10 @@ FOLDER = "wheels"
 """Where wheels stand in a workspace's artefacts."""
 
 _URL = re.compile(
-    r"(?i:hermetic)://(?P<workspace>[^/?#@:\s]+)/wheels/(?P<sha256>[0-9A-Fa-f]{64})/(?P<file>[^/?#\s]+)\Z"
+    r"(?i:hermetic)://(?P<workspace>[^/?#@:\s]+)/wheels/(?P<sha256>[0-9A-Fa-f]{64})/(?P<file>[^/?#\s]+)"
+    r"(?:#sha256=(?P<again>[0-9A-Fa-f]{64}))?\Z"
 )
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*-[A-Za-z0-9_.!+]+(-[0-9][A-Za-z0-9_.]*)?(-[A-Za-z0-9_.]+){3}\.whl\Z")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*-[A-Za-z0-9_.!+]+(-[0-9][A-Za-z0-9_.]*)?(-[A-Za-z0-9_.]+){3}\.whl\Z")
 """A wheel's file name (PEP 427), in characters that mean nothing to a URL, a shell or a file system."""
 _REMEDY = "write it as 'hermetic wheel add' gave it: hermetic://WORKSPACE/wheels/SHA256/FILE.whl"
 
@@ -38,12 +39,17 @@ class PrivateUrl:
         """The wheel's key among the workspace's artefacts."""
         return f"{FOLDER}/{self.sha256}/{self.file_name}"
 
-    def __str__(self) -> str:
+    @property
+    def url(self) -> str:
+        """The URL in its one canonical form."""
         return f"{SCHEME}://{self.workspace}/{self.key}"
+
+    def __str__(self) -> str:
+        return self.url
 
 
 def is_private(url: str) -> bool:
-    """Tell whether a URL names a workspace's own wheel."""
+    """Tell whether a text is meant as the URL of a private wheel; it may still be malformed."""
     return url[: len(SCHEME) + 3].lower() == f"{SCHEME}://"
 
 
@@ -57,6 +63,8 @@ def parse_private(url: str, place: Place | None = None) -> PrivateUrl:
     file_name = unquote(found["file"])
     if not _FILE.match(file_name):
         raise SpecError("a private wheel's URL ends in no wheel's file name (PEP 427)", place=place, remedy=_REMEDY)
+    if (found["again"] or found["sha256"]).lower() != found["sha256"].lower():
+        raise SpecError("the digest behind a private wheel's URL is not the one in it", place=place, remedy=_REMEDY)
     try:
         name = check_workspace_name(found["workspace"].lower(), place)
     except UsageError as error:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ from urllib.parse import unquote, urlsplit
 from hermetic.errors import CredentialsError, HermeticError, IntegrityError, NetworkError, OfflineError
 from hermetic.events import SILENT, Reporter
 from hermetic.secrets import redact
+from hermetic.spec.private_urls import is_private, parse_private
 from hermetic.store.faults import free_bytes, full_disk, machine_faults
-from hermetic.store.http import Client, NotFoundError, Patience, Stopped, Transient
+from hermetic.store.http import Client, NotFoundError, Patience, Refused, Response, Stopped, Transient
 from hermetic.store.intake import copy_hashed
 from hermetic.store.partial import Partial, sweep_partials
 from hermetic.store.threads import side_by_side
@@ -41,6 +43,10 @@ class Artifact:
 
     ``find`` gives more addresses when none of ``urls`` has it: an index that is asked only then. Addresses may hold
     credentials and ``${VAR}``; the label may not. ``size`` counts bytes.
+
+    ``sign`` gives an address for those of ``urls`` that are a workspace's (``hermetic://``): signed, good for a while,
+    and told to nobody. It is called before each attempt, so what expires in the middle of a download is renewed, and
+    the download goes on. ``near`` says that it leads to a file of this machine.
     """
 
     label: str
@@ -49,6 +55,12 @@ class Artifact:
     size: int | None = None
     md5: str = ""
     find: Callable[[], Sequence[str]] | None = field(default=None, compare=False, repr=False)
+    sign: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+    near: bool = False
+
+    def is_near(self, url: str) -> bool:
+        """Tell whether one of the addresses leads to a file of this machine."""
+        return is_local(url) or (self.near and is_private(url))
 
 
 def fetch(
@@ -70,7 +82,7 @@ def fetch(
     missing = list({a.sha256: a for a in artifacts if not store.has_blob(a.sha256)}.values())
     if not missing:
         return
-    remote = [a for a in missing if not any(is_local(url) for url in a.urls)]
+    remote = [a for a in missing if not any(map(a.is_near, a.urls))]
     if offline and remote:
         raise _offline(remote)
     total = sum(a.size or 0 for a in missing)
@@ -139,6 +151,8 @@ class _Work:
             try:
                 if is_local(url):
                     self._copy(artifact, local_path(url))
+                elif artifact.sign and artifact.is_near(url):
+                    self._copy(artifact, local_path(artifact.sign()), url)
                 else:
                     self._download(artifact, url, partial)
             except (IntegrityError, NetworkError) as fault:
@@ -151,22 +165,24 @@ class _Work:
         raise faults[0]
 
     def _addresses(self, artifact: Artifact, faults: list[HermeticError]) -> Iterable[str]:
-        yield from (url for url in artifact.urls if is_local(url) or not self.offline)
+        yield from (url for url in artifact.urls if artifact.is_near(url) or not self.offline)
         if self.offline:
             raise _offline([artifact])
         if artifact.find is None or any(not isinstance(fault, NotFoundError | CredentialsError) for fault in faults):
             return
         yield from (url for url in artifact.find() if url not in artifact.urls)
 
-    def _copy(self, artifact: Artifact, path: Path) -> None:
+    def _copy(self, artifact: Artifact, path: Path, named: str = "") -> None:
         temporary = self.store.temporary()
         try:
             digest, size = copy_hashed(path, temporary)
             if digest != artifact.sha256:
-                raise _wrong(artifact, str(path), digest, size)
+                raise _wrong(artifact, named or str(path), digest, size)
             self.store.adopt(temporary, digest)
             self.reporter.advance("fetch", size)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            if named:
+                raise _absent(artifact, named) from None
             raise NotFoundError(f"{artifact.label}: no file {path}", remedy="check the address") from None
         finally:
             temporary.unlink(missing_ok=True)
@@ -174,9 +190,15 @@ class _Work:
     def _download(self, artifact: Artifact, url: str, partial: Partial) -> None:
         patience = Patience(self.client.policy, f"{artifact.label} from {redact(url)}", self.stop)
         best, again = 0, True
+        refused = -1
         while True:
             try:
                 digest, sure = self._attempt(artifact, url, partial)
+            except Refused as failure:  # signed anew at once; twice at the same byte, and it is not for its age
+                if partial.size <= refused:
+                    raise _refused(artifact, url, failure) from None
+                refused = partial.size
+                continue
             except Transient as failure:
                 if partial.size >= best + _PROGRESS:
                     patience.progressed()
@@ -205,7 +227,7 @@ class _Work:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        with self.client.attempt(url, headers) as response:
+        with self._asked(artifact, url, headers) as response:
             if response.status == 416 or (response.status == 206 and not response.starts_at(have)):
                 partial.clear()
                 raise Transient("the server cannot continue where it stopped")
@@ -224,6 +246,32 @@ class _Work:
             if artifact.size is not None and partial.size < artifact.size and not announced:
                 raise Transient(f"the connection was dropped {artifact.size - partial.size} bytes before the end")
         return hasher.hexdigest(), have == 0 and (announced or artifact.size is not None)
+
+    @contextmanager
+    def _asked(self, artifact: Artifact, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        if artifact.sign is None or not is_private(url):
+            with self.client.attempt(url, headers) as response:
+                yield response
+            return
+        try:
+            with self.client.signed_attempt(artifact.sign(), headers) as response:
+                yield response
+        except NotFoundError:
+            raise _absent(artifact, url) from None
+
+
+def _refused(artifact: Artifact, url: str, failure: Refused) -> CredentialsError:
+    return CredentialsError(
+        f"{artifact.label}: the keeper of {url} refuses even an address that was signed just now: {failure.reason}",
+        remedy="check the clock of this machine, and that its key or account for the workspace's artefacts holds still",
+    )
+
+
+def _absent(artifact: Artifact, url: str) -> NotFoundError:
+    return NotFoundError(
+        f"{artifact.label}: the workspace {parse_private(url).workspace} does not have it ({url})",
+        remedy="add that very wheel to it again: 'hermetic wheel add'; another one has another URL",
+    )
 
 
 def _rank(fault: HermeticError) -> int:

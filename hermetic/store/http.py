@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -30,6 +31,9 @@ _PIECE = 1 << 18
 _REDIRECTS = {301, 302, 303, 307, 308}
 _LATER = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _MOST_REDIRECTS = 10
+_SIGNATURE_REFUSED = {400, 401, 403}
+"""What S3 and Azure (403), Google (400 once expired) and others answer to a signature that they do not take."""
+_QUERY = re.compile(r"\?[^\s'\"]+")
 _CONNECT = 10.0
 _SLOWEST = 1024
 """Bytes that must come within one time limit; a server that drips slower counts as hanging."""
@@ -49,6 +53,10 @@ class Transient(Exception):  # noqa: N818  never reaches a user: what may go bet
 
 class Stopped(Exception):  # noqa: N818  never reaches a user: somebody else gave up
     """The work is being abandoned: another part of it failed, or the user interrupted."""
+
+
+class Refused(Transient):  # never reaches a user: a new signature may be taken
+    """A server did not take a signed address: it has expired, or the server never took it."""
 
 
 class NotFoundError(NetworkError):
@@ -141,9 +149,7 @@ class Response:
 
     def busy(self) -> Transient | None:
         """Give what is wrong if the server says that it may go better later."""
-        if self.status not in _LATER:
-            return None
-        return Transient(f"the server answers {self.status}", _retry_after(self.headers.get("Retry-After", "")))
+        return _busy(self.status, self.headers)
 
     def length(self) -> int | None:
         """Give how many bytes the body has, if the server says so."""
@@ -159,6 +165,34 @@ class Client:
         self._connections = connections
         self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._guard = threading.Lock()
+
+    @contextmanager
+    def signed_attempt(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        """Ask a signed address once, with no credentials beside its own; redirects are followed likewise.
+
+        Raises Refused if the signature is not taken, else what ``attempt`` raises.
+        """
+        hops = 0
+        while True:
+            raw = self._send("GET", url, headers)
+            try:
+                if raw.status in _REDIRECTS and raw.headers.get("Location"):
+                    hops += 1
+                    target = follow(url, raw.headers["Location"], hops)
+                    if (urlsplit(url).scheme, urlsplit(target).scheme) == ("https", "http"):
+                        raise NetworkError(
+                            f"{redact(url)} redirects to where everybody could read the signature",
+                            remedy="check the address of the workspace's artefacts",
+                        )
+                    url = target
+                    continue
+                if raw.status in _SIGNATURE_REFUSED:
+                    raise Refused(f"the signature is not taken ({raw.status})")
+                _refuse(raw.status, raw.headers, secrets.Access(url))
+                yield Response(raw, url, self.policy.timeout)
+                return
+            finally:
+                _let_go(raw)
 
     @contextmanager
     def attempt(self, url: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Iterator[Response]:
@@ -184,7 +218,7 @@ class Client:
                     asked = True
                     if secrets.access(url, asked=True).headers not in ({}, access.headers):
                         continue
-                _refuse(raw, access)
+                _refuse(raw.status, raw.headers, access)
                 yield Response(raw, access.url, self.policy.timeout)
                 return
             finally:
@@ -249,6 +283,7 @@ class Client:
     def _pool(self, url: str) -> urllib3.PoolManager:
         from urllib.request import getproxies, proxy_bypass
 
+        _keep_queries_out_of_logs()
         parts = urlsplit(url)
         proxies = getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
@@ -259,6 +294,20 @@ class Client:
             if (proxy, secure) not in self._pools:
                 self._pools[proxy, secure] = _make_pool(proxy, self._connections, tls_context() if secure else None)
             return self._pools[proxy, secure]
+
+
+@cache
+def _keep_queries_out_of_logs() -> None:
+    """Let urllib3 log no query strings: signatures stand in them, and programs may log at the level of debugging."""
+    import logging
+
+    def clean(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_QUERY.sub("?***", item) if isinstance(item, str) else item for item in record.args)
+        return True
+
+    for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+        logging.getLogger(f"urllib3.{name}").addFilter(clean)
 
 
 def _make_pool(proxy: str, connections: int, context: Any) -> urllib3.PoolManager:
@@ -325,21 +374,27 @@ def follow(url: str, location: str, hops: int) -> str:
     return target
 
 
-def _refuse(raw: urllib3.BaseHTTPResponse, access: secrets.Access) -> None:
+def _refuse(status: int, headers: Mapping[str, str], access: secrets.Access) -> None:
     """Raise what the status means, unless the body is what was asked for."""
-    if raw.status in {200, 206, 416}:
+    if status in {200, 206, 416}:
         return
     where = redact(access.url)
-    if raw.status in {404, 410}:
-        raise NotFoundError(f"{where}: not found ({raw.status})", remedy="check the address of the channel or index")
-    if raw.status in {401, 403, 407}:
+    if status in {404, 410}:
+        raise NotFoundError(f"{where}: not found ({status})", remedy="check the address of the channel or index")
+    if status in {401, 403, 407}:
         given = f" the credentials from {access.source}" if access.source else ""
-        verb = "refused" if given or raw.status == 403 else "asks for credentials"
-        who = "the proxy" if raw.status == 407 else "the server"
-        raise CredentialsError(f"{where}: {who} {verb}{given} ({raw.status})", remedy=secrets.advice(access.url))
-    if later := Response(raw, access.url, 0).busy():
+        verb = "refused" if given or status == 403 else "asks for credentials"
+        who = "the proxy" if status == 407 else "the server"
+        raise CredentialsError(f"{where}: {who} {verb}{given} ({status})", remedy=secrets.advice(access.url))
+    if later := _busy(status, headers):
         raise later
-    raise NetworkError(f"{where}: the server answers {raw.status}", remedy="check the address")
+    raise NetworkError(f"{where}: the server answers {status}", remedy="check the address")
+
+
+def _busy(status: int, headers: Mapping[str, str]) -> Transient | None:
+    if status not in _LATER:
+        return None
+    return Transient(f"the server answers {status}", _retry_after(headers.get("Retry-After", "")))
 
 
 def _retry_after(text: str) -> float | None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
-from hermetic.config import Config, channel_url
+from hermetic.config import Config, channel_url, workspace_named
 from hermetic.errors import IntegrityError, NetworkError
 from hermetic.lock.model import CondaPackage, Wheel
-from hermetic.secrets import redact
+from hermetic.secrets import expand, redact
+from hermetic.spec.private_urls import PrivateUrl, is_private, parse_private
 from hermetic.store.fetch import Artifact, is_local, local_path
 from hermetic.store.http import Client, NotFoundError, origin
 from hermetic.store.store import Store
@@ -49,11 +51,29 @@ def conda_artifact(config: Config, package: CondaPackage) -> Artifact:
     return Artifact(package.file_name, (url,), package.sha256, package.size or None, package.md5)
 
 
+def private_artifact(config: Config, url: PrivateUrl, size: int | None = None) -> Artifact:
+    """Give the artefact of a workspace's own wheel: its address is signed anew whenever it is asked for.
+
+    Raises UsageError for a workspace that nothing here names.
+    """
+    from hermetic.store.objects.model import hidden
+    from hermetic.store.objects.private import sign_private
+
+    def sign() -> str:
+        return hidden(sign_private(config, url.url))
+
+    near = "://" not in expand(workspace_named(config, url.workspace).artefacts)
+    return Artifact(url.file_name, (url.url,), url.sha256, size, sign=sign, near=near)
+
+
 def wheel_artifact(store: Store, config: Config, wheel: Wheel, client: Client | None = None) -> Artifact:
     """Give the artefact of a wheel: its own URL, else where it was seen, else where its index says when asked."""
     seen = remembered_address(store, wheel.sha256)
     own = direct_url(config, wheel)
     urls = tuple(dict.fromkeys(url for url in (own, seen) if url))
+    if is_private(own):
+        artifact = private_artifact(config, parse_private(own), wheel.size or None)
+        return replace(artifact, urls=urls)
     find: Callable[[], Sequence[str]] | None = None
     if not own and not wheel.origin:
         find = partial(_find, store, config, wheel, client)
