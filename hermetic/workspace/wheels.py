@@ -23,8 +23,8 @@ from hermetic.store.objects.model import MissingObjectError, ObjectStore, check_
 from hermetic.store.objects.private import EXPIRES
 from hermetic.workspace.model import PrivateWheel
 from hermetic.workspace.stamps import now, user
-from hermetic.workspace_config import WorkspaceAddress
 from hermetic.workspace.wheel_files import WheelFile, read_wheel
+from hermetic.workspace_config import WorkspaceAddress
 
 Listed = list[PrivateWheel]
 RECORDS = "wheel-records/"
