@@ -52,6 +52,8 @@ def run(argv: list[str]) -> int:
     import argparse
     import gc
 
+    from hermetic import vault_hook
+
     gc.set_threshold(50_000, 20, 100)  # a short-lived process makes modules and values, hardly any rubbish: 5 to 10 %
     from hermetic.cli.parser import parse, wants_json
     from hermetic.cli.ui import UI
@@ -63,6 +65,15 @@ def run(argv: list[str]) -> int:
     except ValueError as error:  # a UsageError, which is one
         return UI(argparse.Namespace(json=wants_json(argv))).fail(error)
 
+    def look_up(name: str) -> str | None:
+        from pathlib import Path
+
+        from hermetic.workspace.keyvault import look_up as look_up_in
+
+        project = getattr(arguments, "project", None)
+        return look_up_in(name, Path(project) if project else None)
+
+    vault_hook.lookup = look_up
     ui = UI(arguments)
     try:
         with ui:

@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from hermetic.cli.ui import concealed
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -29,16 +31,16 @@ class Lines:
         """Print the task's label and outcome."""
         label = self._labels.pop(task, task)
         if self._tasks:
-            print(f"{label}: {note or 'done'}", file=sys.stderr)
+            print(concealed(f"{label}: {note or 'done'}"), file=sys.stderr)
 
     def say(self, message: str) -> None:
         """Print a message."""
         if self._messages:
-            print(message, file=sys.stderr)
+            print(concealed(message), file=sys.stderr)
 
     def warn(self, message: str) -> None:
         """Print a warning."""
-        print(f"warning: {message}", file=sys.stderr)
+        print(concealed(f"warning: {message}"), file=sys.stderr)
 
 
 class Bars:
@@ -99,6 +101,7 @@ class Bars:
         self._line(f"warning: {message}")
 
     def _line(self, text: str) -> None:
+        text = concealed(text)
         with self._lock:
             if self._progress is not None:
                 self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)

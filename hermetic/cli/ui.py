@@ -74,7 +74,7 @@ class UI:
 
     def error_line(self, text: str) -> None:
         """Print one line of error."""
-        print(f"hermetic: {text}", file=sys.stderr)
+        print(concealed(f"hermetic: {text}"), file=sys.stderr)
 
     def fail(self, error: Exception) -> int:
         """Print an error as its reader needs it, and give the exit status that belongs to it."""
@@ -90,12 +90,19 @@ class UI:
             if self.verbose:
                 import traceback
 
-                traceback.print_exception(error)
+                sys.stderr.write(concealed("".join(traceback.format_exception(error))))
             self.error_line(f"internal error: {type(error).__name__}: {error}")
             print("  this is a fault of hermetic's: please report it, with what -v prints", file=sys.stderr)
             return INTERNAL_ERROR
         if self.json:
-            print(json.dumps({"error": error.to_dict()}, sort_keys=True, ensure_ascii=False), file=sys.stderr)
+            told = {"message": concealed(error.message), "remedy": error.remedy and concealed(error.remedy)}
+            print(json.dumps({"error": error.to_dict() | told}, sort_keys=True, ensure_ascii=False), file=sys.stderr)
         else:
             self.error_line(str(error))
         return error.exit_status
+
+
+def concealed(text: str) -> str:
+    """Hide secrets that were looked up: the last place where one that came with another program's words can be met."""
+    known = sys.modules.get("hermetic.secrets")
+    return known.conceal(text) if known else text

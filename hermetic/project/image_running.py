@@ -44,7 +44,8 @@ class Container:
     """A container to run: ``folder`` is mounted at its own path, ``workdir`` is a folder in it (or in the image).
 
     ``user`` is ``UID[:GID]`` or a name of the image's (empty: as the image says); ``network`` as the engine names
-    them (empty: its default); ``variables`` are added to the image's.
+    them (empty: its default); ``variables`` are added to the image's, and so are ``secrets``, which no command line
+    shows.
     """
 
     image: str
@@ -55,6 +56,7 @@ class Container:
     user: str = ""
     network: str = ""
     gpus: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def run_image(
@@ -63,6 +65,7 @@ def run_image(
     *,
     folder: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
     user: str = "",
     network: str = "",
     gpus: bool = False,
@@ -89,22 +92,23 @@ def run_image(
     given = dict(variables or {})
     if user and "HOME" not in given and user.partition(":")[0].isdecimal():
         given["HOME"] = "/tmp"  # noqa: S108  a user without an entry in the image's /etc/passwd has no home there
-    container = Container(image, tuple(command), folder, workdir, given, user, network, gpus)
+    container = Container(image, tuple(command), folder, workdir, given, user, network, gpus, secrets or {})
     if _is_terminal() and (program := shutil.which("docker")):
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(program, client_command(program, container))
+        os.execve(program, client_command(program, container), {**os.environ, **container.secrets})
     return _run(client, container)
 
 
 def client_command(program: str, container: Container) -> list[str]:
-    """Give the docker client's command line for a container with a terminal."""
+    """Give the docker client's command line for a container with a terminal; secrets it takes from its environment."""
     words = [program, "run", "--rm", "--init", "--interactive", "--tty", f"--shm-size={SHARED_MEMORY}"]
     if container.folder is not None:
         words.append(f"--mount=type=bind,{_quoted('source', container.folder)},{_quoted('target', container.folder)}")
     if container.workdir is not None:
         words.append(f"--workdir={container.workdir}")
     words += [f"--env={name}={value}" for name, value in container.variables.items()]
+    words += [f"--env={name}" for name in container.secrets]
     words += [f"--{name}={value}" for name in ("user", "network") if (value := getattr(container, name))]
     words += ["--gpus=all"] if container.gpus else []
     return [*words, container.image, *container.command]
@@ -217,7 +221,7 @@ def _create(client: DockerClient, container: Container) -> str:
     made = api.create_container(
         container.image,
         list(container.command),
-        environment=dict(container.variables),
+        environment={**container.variables, **container.secrets},
         user=container.user or None,
         working_dir=str(container.workdir) if container.workdir is not None else None,
         stdin_open=True,

@@ -118,8 +118,11 @@ def run_in_image(
     """Run a command in a container of an environment's image, built and loaded first; give its exit status.
 
     ``mount`` puts the project's folder at its own path in the container. ``user`` and ``network``: see ``run_image``.
-    A CUDA environment gets the machine's GPUs.
+    A CUDA environment gets the machine's GPUs. Secrets that the environment's variables refer to are given to the
+    container; the image has none.
     """
+    from hermetic.lock.file import read_lock
+    from hermetic.outputs.prefix.activation import with_secrets
     from hermetic.project.image_running import run_image
     from hermetic.project.project import open_project
 
@@ -127,10 +130,12 @@ def run_in_image(
     declaration = project.declaration(project.choose(name))
     order = ImageOrder(load=True)
     built = build_declared_images(project, declaration, order, locked=locked, offline=offline, reporter=reporter)
+    variables = dict(read_lock(declaration.lock_path).platforms[current_platform()].variables)
     return run_image(
         built.reference,
         command,
         folder=project.layout.root if mount else None,
+        secrets=with_secrets(variables),
         user=user,
         network=network,
         gpus=declaration.spec.accelerator.kind == "cuda",

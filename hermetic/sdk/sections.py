@@ -12,6 +12,7 @@ from hermetic.sdk.attributes import Attribute, Strict, checked
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.errors import ArgumentError, MissingError
 from hermetic.spec.text import MAX_BYTES, decode, read_text
+from hermetic.spec.urls import is_promise
 
 _INSTRUCTION = re.compile(r"\s*(?:#|(?:FROM|ARG)\s)", re.IGNORECASE)
 
@@ -178,8 +179,8 @@ class DockerSection(Strict):
 
 
 def is_placeholder(password: str | None) -> bool:
-    """Tell whether a password may be written down: there is none, or it names the variable that holds it."""
-    return password is None or bool(re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", password))
+    """Tell whether a password may be written down: there is none, or it names the variable or secret that holds it."""
+    return password is None or is_promise(password)
 
 
 def dockerfile_text(owner: object, value: str | os.PathLike[str] | Readable | None) -> str | None:

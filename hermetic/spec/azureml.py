@@ -19,9 +19,11 @@ from typing import Any
 from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import Accelerator, check_system
 from hermetic.spec.environment_yml import EnvironmentFile, parse_environment_yml
+from hermetic.spec.images import base_reference
 from hermetic.spec.model import Spec
 from hermetic.spec.pep508 import normal_name
 from hermetic.spec.text import read_text
+from hermetic.spec.urls import is_promise
 
 JSON_NAME = "azureml_environment.json"
 CONDA_NAME = "conda_dependencies.yml"
@@ -64,7 +66,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "assetId": None,
 }
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}\Z")
 _REMEDY = "name a folder that Environment.save_to_directory wrote"
 
 
@@ -122,7 +123,7 @@ def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvi
     values = _complete(_with_registry(document), _DEFAULTS, str(path), "")
     registry = values["docker"]["baseImageRegistry"]
     notes = []
-    if isinstance(registry["password"], str) and not _PLACEHOLDER.match(registry["password"]):
+    if isinstance(registry["password"], str) and not is_promise(registry["password"]):
         registry["password"] = None
         notes.append(f"{path}: the registry's password is not used; write ${{VARIABLE}} in its place")
     files = [path]
@@ -280,7 +281,4 @@ def _conda(
 
 def _base(values: Mapping[str, Any]) -> str:
     image, address = values["docker"]["baseImage"], values["docker"]["baseImageRegistry"]["address"]
-    if not isinstance(image, str) or not image:
-        return ""
-    named = isinstance(address, str) and address and not image.startswith(f"{address}/")
-    return f"{address}/{image}" if named else image
+    return base_reference(image if isinstance(image, str) else "", address if isinstance(address, str) else None)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import Accelerator, check_platform, check_system
+from hermetic.spec.images import base_reference
 from hermetic.spec.load import LoadedSpec, load, merge
 from hermetic.spec.model import CondaRequirement, Spec
 from hermetic.spec.pep508 import Origin, normal_name
@@ -24,7 +25,7 @@ from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.text import quoted, read_text
 from hermetic.spec.times import parse_time, time_text
 from hermetic.spec.toml_file import TomlFile, read_toml
-from hermetic.spec.urls import carries_secret
+from hermetic.spec.urls import carries_secret, is_promise
 
 FILE_NAME = "hermetic.toml"
 DEFAULT = "default"
@@ -36,7 +37,6 @@ _ENVIRONMENT = (
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}\Z")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _login(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, str]:
     table = file.pairs_at(*keys, "base-registry")
     file.only(("address", "username", "password"), *keys, "base-registry")
     password = table.get("password", "")
-    if password and not _PLACEHOLDER.match(password):
+    if password and not is_promise(password):
         raise file.error(
             "a password in a manifest is known to everybody",
             'treat it as published and replace it; then write password = "${NAME}", and set that variable',
@@ -214,8 +214,7 @@ def _base(file: TomlFile, declared: Declared) -> tuple[str, str]:
         raise file.error(
             "a registry's address here is its host", "leave https:// out", *keys, "base-registry", "address"
         )
-    if base and address and not base.startswith(f"{address}/"):
-        base = f"{address}/{base}"
+    base = base_reference(base, address)
     text = file.text_at(*keys, "base-dockerfile")
     if declared.dockerfile:
         if not declared.dockerfile.is_file():

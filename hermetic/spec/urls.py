@@ -1,8 +1,8 @@
 """URLs in specs: what is kept of them, and what must never be.
 
 A Spec holds neither credentials nor query strings (signatures of signed URLs live there). A ``${VAR}`` is a
-promise that the environment holds the secret at the moment of use, so it stays, unexpanded. ``$VAR`` means
-the same and is written as ``${VAR}``.
+promise that the environment holds the secret at the moment of use, and ``${secret:NAME}`` that the key vault does, so
+they stay, unexpanded. ``$VAR`` means the same as ``${VAR}`` and is written so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # A second scheme, or a user and password in the path: a slip of the hand that would let a secret through.
 _GARBLED = re.compile(r"://|/[^/@?#]*:[^/@?#]*@")
 _BARE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
-_VARIABLES = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+\Z")
+_PROMISE = r"\$\{(?:secret:[A-Za-z0-9][A-Za-z0-9_.-]{0,126}|[A-Za-z_][A-Za-z0-9_]*)\}"
+_PROMISES = re.compile(rf"(?:{_PROMISE})+\Z")
 # The token that conda channels carry in their path (as conda's own split_anaconda_token knows it).
 _TOKEN = re.compile(r"/t/(?!\$\{)[^/]+(?=/|\Z)")
 
@@ -59,5 +60,11 @@ def carries_secret(url: str) -> bool:
 
 def _harmless(user: str) -> bool:
     """Tell whether a user part may stay: its secret is a placeholder, or it is ssh's well-known user."""
-    name, colon, password = user.partition(":")
-    return bool(_VARIABLES.match(password if colon else name)) or user == "git"
+    name, colon, password = re.sub(_PROMISE, "\0", user).partition(":")  # a reference has a colon of its own
+    asked = password if colon else name
+    return bool(asked and not asked.strip("\0")) or user == "git"
+
+
+def is_promise(text: str) -> bool:
+    """Tell whether a text is ``${VAR}`` or ``${secret:NAME}``, or several of them: it holds no secret itself."""
+    return bool(_PROMISES.match(text))

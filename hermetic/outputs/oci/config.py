@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,8 @@ _UNSET = "***unset***"
 
 _OF_OTHER_PYTHONS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 _BASE_NAME, _BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+_SECRETS = "hermetic.secrets"
+"""The label that tells which variables a container must be given, and by which secrets, as a JSON object."""
 _NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 _DOCKER = "application/vnd.docker.image.rootfs."
 _OCI_TYPES = {
@@ -61,10 +64,18 @@ def as_oci(layer: Layer) -> Layer:
     return replace(layer, descriptor=replace(layer.descriptor, media_type=media_type))
 
 
-def environment(base: Sequence[str], variables: Mapping[str, str], *, installed: bool, cuda: bool = False) -> list[str]:
+def environment(
+    base: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    installed: bool,
+    cuda: bool = False,
+    secret: Collection[str] = (),
+) -> list[str]:
     """Give the image's variables, as ``NAME=value``: the base's in their order, with what activation changes.
 
     ``variables`` are those of packages and of the lock; ``installed`` tells whether there is an environment at all.
+    Those in ``secret`` are left out: who starts a container gives them.
     With ``cuda`` NVIDIA's runtime is told to give containers the GPUs, where the base does not say otherwise.
     """
     found = {name: value for name, equals, value in (text.partition("=") for text in base) if equals}
@@ -77,7 +88,7 @@ def environment(base: Sequence[str], variables: Mapping[str, str], *, installed:
         found.setdefault(name, value)
     for name, value in sorted(variables.items()):
         found.pop(name, None)
-        if value != _UNSET:
+        if value != _UNSET and name not in secret:
             found[name] = value
     return [f"{name}={value}" for name, value in found.items()]
 
@@ -108,6 +119,11 @@ def check_base(base: BaseImage, platform: str) -> None:
         )
 
 
+def secret_references(lock: PlatformLock) -> dict[str, str]:
+    """Give the variables of an environment that refer to secrets, which an image does not have."""
+    return {name: value for name, value in lock.variables if "${secret:" in value}
+
+
 def make_config(
     lock: PlatformLock,
     base: BaseImage,
@@ -124,8 +140,9 @@ def make_config(
     """
     settings = {name: value for name, value in (base.config.get("config") or {}).items() if name != "OnBuild"}
     installed = bool(lock.conda or lock.wheels)
+    secrets = secret_references(lock)
     settings["Env"] = environment(
-        settings.get("Env") or (), variables, installed=installed, cuda=installed and needs_cuda(lock)
+        settings.get("Env") or (), variables, installed=installed, cuda=installed and needs_cuda(lock), secret=secrets
     )
     if options.user:
         settings["User"] = options.user
@@ -137,8 +154,12 @@ def make_config(
             settings.pop("Cmd", None)  # it was meant for the entry point of the base
     if activate:
         settings["Entrypoint"] = [activate, *(settings.get("Entrypoint") or ())]
-    inherited = {k: v for k, v in (settings.get("Labels") or {}).items() if k not in (_BASE_NAME, _BASE_DIGEST)}
-    if labels := inherited | base_labels(base) | dict(options.labels):
+    ours = (_BASE_NAME, _BASE_DIGEST, _SECRETS)
+    labels = {name: value for name, value in (settings.get("Labels") or {}).items() if name not in ours}
+    labels |= base_labels(base)
+    if secrets:
+        labels[_SECRETS] = json.dumps(secrets, sort_keys=True, separators=(",", ":"))
+    if labels := labels | dict(options.labels):
         settings["Labels"] = labels
     time = datetime.fromtimestamp(options.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     diff_ids = [layer.diff_id for layer in base.layers] + [layer.diff_id for layer, _ in layers]

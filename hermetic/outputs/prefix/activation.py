@@ -23,8 +23,9 @@ def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) 
     """Give the variables of a process that runs in a prefix: ``base`` (default: ours), changed by the prefix.
 
     The prefix's folders come first in ``PATH``, its variables are set, then its packages' activation scripts
-    (``etc/conda/activate.d``) are run once, and what they export is taken over. Raises BuildError for a script
-    that fails, MachineError where there is no shell for it.
+    (``etc/conda/activate.d``) are run once, and what they export is taken over. Secrets that the environment's own
+    variables refer to are put in last, so no script sees them. Raises BuildError for a script that fails, MachineError
+    where there is no shell for it, CredentialsError for a secret that is not there.
     """
     environment = dict(os.environ if base is None else base)
     folders = [str(folder) for folder in _folders(prefix)]
@@ -35,13 +36,31 @@ def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) 
     environment["CONDA_PREFIX"] = str(prefix)
     environment["CONDA_DEFAULT_ENV"] = prefix.name
     environment["CONDA_SHLVL"] = "1"
-    for name, value in _variables(prefix).items():
+    declared = _strings(prefix / "conda-meta" / "state", "env_vars")
+    for name, value in (_packages_variables(prefix) | declared).items():
         if value == _UNSET:
             environment.pop(name, None)
         else:
             environment[name] = value
     scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob("*.sh"))
-    return _run_scripts(scripts, environment) if scripts and os.name == "posix" else environment
+    if scripts and os.name == "posix":
+        environment = _run_scripts(scripts, environment)
+    return environment | with_secrets(
+        {name: value for name, value in declared.items() if environment.get(name) == value}
+    )
+
+
+def with_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give those of an environment's variables that refer to secrets, with the secrets in place of the references.
+
+    Raises CredentialsError for a secret that is not there.
+    """
+    found = {name: value for name, value in variables.items() if "${secret:" in value}
+    if not found:
+        return {}
+    from hermetic.secrets import resolve
+
+    return {name: resolve(value, needed_by=f"the environment variable {name}") for name, value in found.items()}
 
 
 def _folders(prefix: Path) -> list[Path]:
@@ -51,12 +70,12 @@ def _folders(prefix: Path) -> list[Path]:
     return [prefix / "bin"]
 
 
-def _variables(prefix: Path) -> dict[str, str]:
-    """Give the variables of packages (``env_vars.d``), then of the environment, which win."""
+def _packages_variables(prefix: Path) -> dict[str, str]:
+    """Give the variables of packages (``env_vars.d``). What they refer to is not looked up: they are other people's."""
     found: dict[str, str] = {}
     for file in sorted((prefix / "etc" / "conda" / "env_vars.d").glob("*.json")):
         found |= _strings(file, None)
-    return found | _strings(prefix / "conda-meta" / "state", "env_vars")
+    return found
 
 
 def _strings(file: Path, member: str | None) -> dict[str, str]:
