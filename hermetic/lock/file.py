@@ -141,6 +141,20 @@ def lock_from_dict(value: Any, *, verify: bool = True) -> Lock:
     return Lock(spec=spec, platforms=platforms, exclude_newer=exclude_newer, version=head["lock_version"])
 
 
+def part_from_dict(value: Any) -> PlatformLock:
+    """Read a part of one platform's lock, as build systems cut it out: ``platform``, and the rest as in the file.
+
+    It has no digests of its own, so it proves nothing: what is made of it is bound to the packages' digests alone.
+    Raises LockFileError.
+    """
+    try:
+        found = shape.record(value, {**_PLATFORM, "platform": shape.platform}, frozenset({"platform"}))
+    except Malformed as error:
+        raise LockFileError(f"{jsontext.show(error.path)}: {error.message}", remedy=_REMEDY) from None
+    found = {"virtual_packages": (), **{name: item for name, item in found.items() if name not in {"key", "content"}}}
+    return PlatformLock(**found)
+
+
 class NewerLockError(LockFileError):
     """A lock that a newer hermetic wrote: it is left to that one, never replaced."""
 

@@ -55,7 +55,7 @@ def build_image(
     platform that cannot be; IntegrityError, NetworkError, BuildError, MachineError.
     """
     options = options or ImageOptions()
-    layers = _checked(lock, layers, base)
+    layers = checked_plan(lock, layers, base)
     key = image_key(lock, layers, base, options)
     if found := _remembered(store, key, lock.platform, base):
         return found
@@ -85,7 +85,7 @@ def find_image(
     options: ImageOptions | None = None,
 ) -> Image | None:
     """Give an image that was assembled before and whose parts the store still has, or None."""
-    return _remembered(store, image_key(lock, _checked(lock, layers, base), base, options), lock.platform, base)
+    return _remembered(store, image_key(lock, checked_plan(lock, layers, base), base, options), lock.platform, base)
 
 
 def image_index(images: Sequence[Image]) -> Blob:
@@ -122,7 +122,8 @@ def image_key(
     return key_of_image(lock, layers, prefix=PREFIX, base=stands_on, options=made)
 
 
-def _checked(lock: PlatformLock, layers: Sequence[PlannedLayer], base: BaseImage) -> tuple[PlannedLayer, ...]:
+def checked_plan(lock: PlatformLock, layers: Sequence[PlannedLayer], base: BaseImage) -> tuple[PlannedLayer, ...]:
+    """Give the layers of an image of a lock (none: planned here). Raises UsageError as ``build_image`` does."""
     from hermetic.outputs.oci.config import check_base
 
     try:

@@ -1,0 +1,1 @@
+"""Those who use environments: build systems."""

@@ -1,0 +1,108 @@
+"""``python -m hermetic.consume.build_steps STEP ...``: a step's arguments, and its end. See the package."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from hermetic.consume.build_steps import files, steps
+from hermetic.errors import HermeticError, UsageError
+from hermetic.outputs.oci.model import PREFIX
+
+
+def main(argv: list[str]) -> int:
+    """Run one step; give the exit status, which is as the command line's."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _run(arguments)
+    except HermeticError as error:
+        print(f"hermetic {arguments.step}: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def _run(given: argparse.Namespace) -> None:
+    if given.step == "look":
+        steps.look_at(given.part, given.package, given.archive, given.out)
+    elif given.step == "survey":
+        steps.survey_all(given.part, given.contents, given.link_scripts, given.out, files.pairs(given.lost))
+    elif given.step == "fragment":
+        archives = files.pairs(given.archive)
+        steps.make_fragment(
+            given.part,
+            given.package,
+            archives,
+            lost=given.lost,
+            options=given.options,
+            out=given.out,
+            member=given.member,
+        )
+    elif given.step == "layer":
+        steps.join_layer(given.name, _couples(given.fragment), given.options, given.out, given.blob)
+    elif given.step == "image":
+        steps.make_image(
+            given.part, given.survey, _couples(given.layer), base=given.base, options=given.options, out=given.out
+        )
+    elif given.step == "env":
+        steps.make_environment(given.part, files.pairs(given.archive), given.prefix, given.link_scripts, given.out)
+    else:
+        steps.fetch_base(given.lock, given.platform, given.out)
+
+
+def _couples(paths: list[Path]) -> dict[Path, Path]:
+    if len(paths) % 2:
+        raise UsageError("files come in pairs: what is told of it, and its bytes")
+    return dict(zip(paths[::2], paths[1::2], strict=True))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hermetic.consume.build_steps", fromfile_prefix_chars="@")
+    kinds = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+
+    def step(name: str, summary: str, *, part: bool = True, out: str = "the file to write") -> argparse.ArgumentParser:
+        made = kinds.add_parser(name, help=summary, description=summary, fromfile_prefix_chars="@")
+        if part:
+            made.add_argument("--part", type=Path, required=True, help="a part of a platform's lock, as JSON")
+        made.add_argument("--out", type=Path, required=True, help=out)
+        return made
+
+    named = "NAME=FILE; a wheel's name begins with pip:"
+    look = step("look", "what a package puts where")
+    look.add_argument("--package", required=True)
+    look.add_argument("--archive", type=Path, required=True)
+    survey = step("survey", "what follows for all packages together")
+    survey.add_argument("--contents", type=Path, action="append", default=[], help="what 'look' wrote")
+    survey.add_argument("--lost", action="append", default=[], metavar="NAME=FILE", help="write this for a fragment")
+    fragment = step("fragment", "what one package puts into an image")
+    fragment.add_argument("--package", required=True)
+    fragment.add_argument("--archive", action="append", default=[], metavar="NAME=FILE", help=named)
+    fragment.add_argument("--lost", type=Path, required=True, help="what 'survey' wrote for this package")
+    fragment.add_argument("--member", type=Path, required=True, help="the blob to write")
+    layer = step("layer", "fragments, joined", part=False)
+    layer.add_argument("--name", required=True)
+    layer.add_argument("--fragment", type=Path, nargs=2, action="extend", default=[], metavar=("TOLD", "MEMBER"))
+    layer.add_argument("--blob", type=Path, required=True, help="the blob to write")
+    image = step("image", "layers on a base, as an OCI layout", out="the folder to write")
+    image.add_argument("--survey", type=Path, required=True, help="what 'survey' wrote")
+    image.add_argument("--layer", type=Path, nargs=2, action="extend", default=[], metavar=("TOLD", "BLOB"))
+    image.add_argument("--base", type=Path, help="what 'base' wrote")
+    env = step("env", "the environment as a folder", out="the folder to write")
+    env.add_argument("--archive", action="append", default=[], metavar="NAME=FILE", help=named)
+    env.add_argument("--prefix", default=PREFIX, help="where its files say that it lies (default: %(default)s)")
+    base = step("base", "the pinned base, from its registry", part=False, out="the folder to write")
+    base.add_argument("--lock", type=Path, required=True)
+    base.add_argument("--platform", required=True)
+    for made in (fragment, layer, image):
+        made.add_argument("--options", type=Path, help="how the image is made, as JSON")
+    for made in (survey, env):
+        made.add_argument("--link-scripts", choices=("refuse", "skip"), default="refuse")
+    return parser
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # py-rattler's threads race with the interpreter's tear-down (cli/__init__.py)
