@@ -17,6 +17,7 @@ from hypothesis import settings
 from support import channel as hand
 from support.engine import engine  # noqa: F401  a fixture
 from support.needs import require, suits
+from support.postgres import postgres  # noqa: F401  a fixture
 from support.servers import Server, serve
 
 from hermetic.errors import HermeticError

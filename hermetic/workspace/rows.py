@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
@@ -90,8 +90,7 @@ def listed() -> ColumnElement[bool]:
 
 def summary_of(row: Row[Any]) -> EnvironmentSummary:
     """Give a line of a list."""
-    name, latest, count, created_at, created_by, archived = row
-    return EnvironmentSummary(name, latest, count, created_at, created_by, bool(archived))
+    return EnvironmentSummary(*cast("tuple[Any, ...]", row))
 
 
 def definition_values(definition: Definition) -> dict[str, str]:
