@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hermetic.errors import MachineError, Place
 from hermetic.workspace_config import WorkspaceAddress
 
 if TYPE_CHECKING:
     from hermetic.store.objects.model import ObjectStore
+    from hermetic.workspace.builds.builds import Builds
     from hermetic.workspace.database import Database
     from hermetic.workspace.environments import Environments
     from hermetic.workspace.keyvault.keyvault import Keyvault
@@ -93,9 +93,11 @@ class Workspace:
         return Wheels(self)
 
     @cached_property
-    def builds(self) -> Any:
+    def builds(self) -> Builds:
         """Builds of the workspace's environments."""
-        return import_module("hermetic.workspace.builds.records").Records(self.database)
+        from hermetic.workspace.builds.builds import Builds
+
+        return Builds(self)
 
     def keyvault(self) -> Keyvault:
         """Give the workspace's secrets."""

@@ -1,0 +1,28 @@
+"""A yard for each test: see ``support.yard``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support import channel as hand
+from support.yard import Yard
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
+    found = Yard(tmp_path, monkeypatch)
+    hand.write_package(found.channel, "base", "1.0", files={"share/base.txt": "base\n"})
+    hand.write_package(found.channel, "app", "1.0", depends=["base"], files={"bin/app": "#!/bin/sh\n"})
+    hand.index(found.channel)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    for name in [name for name in os.environ if name.startswith("HERMETIC_") and name != "HERMETIC_REQUIRE_ALL"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HERMETIC_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("HERMETIC_CHANNELS", f"shop={found.channel}")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere")
+    return found
