@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from hermetic.consume.build_steps import files, steps
+from hermetic.consume.build_steps import files, outward, steps
 from hermetic.errors import HermeticError, UsageError
 from hermetic.outputs.oci.model import PREFIX
 
@@ -47,8 +47,22 @@ def _run(given: argparse.Namespace) -> None:
         )
     elif given.step == "env":
         steps.make_environment(given.part, files.pairs(given.archive), given.prefix, given.link_scripts, given.out)
+    elif given.step == "base":
+        steps.fetch_base(given.part, given.out)
     else:
-        steps.fetch_base(given.lock, given.platform, given.out)
+        _run_outward(given)
+
+
+def _run_outward(given: argparse.Namespace) -> None:
+    if given.step == "tool":
+        outward.describe_tool(given.out)
+    elif given.step == "addresses":
+        outward.find_addresses(given.part, given.project, given.out)
+    elif given.step == "fetch":
+        outward.fetch_package(given.part, given.project, given.out)
+    else:
+        put = {"push": outward.push_layout, "load": outward.load_layout}[given.step]
+        print(put(given.layout, given.reference))
 
 
 def _couples(paths: list[Path]) -> dict[Path, Path]:
@@ -91,9 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     env = step("env", "the environment as a folder", out="the folder to write")
     env.add_argument("--archive", action="append", default=[], metavar="NAME=FILE", help=named)
     env.add_argument("--prefix", default=PREFIX, help="where its files say that it lies (default: %(default)s)")
-    base = step("base", "the pinned base, from its registry", part=False, out="the folder to write")
-    base.add_argument("--lock", type=Path, required=True)
-    base.add_argument("--platform", required=True)
+    step("base", "the pinned base, from its registry", out="the folder to write")
+    step("tool", "what this hermetic is", part=False)
+    for name, summary in (("addresses", "where packages are at this moment"), ("fetch", "the archive of one package")):
+        step(name, summary).add_argument("--project", type=Path, help="the folder whose hermetic.toml names channels")
+    for name, summary in (("push", "put an image into a registry"), ("load", "put an image into the Docker Engine")):
+        made = kinds.add_parser(name, help=summary, description=summary)
+        made.add_argument("--layout", type=Path, required=True, help="what 'image' wrote")
+        made.add_argument("--reference", required=True, help="the image's name")
     for made in (fragment, layer, image):
         made.add_argument("--options", type=Path, help="how the image is made, as JSON")
     for made in (survey, env):

@@ -171,18 +171,17 @@ def make_environment(part: Path, archives: Mapping[str, Path], prefix: str, link
         (out / STATE_FILE).write_text(order.state().to_text(), encoding="utf-8")
 
 
-def fetch_base(lock_file: Path, platform: str, out: Path) -> None:
-    """Write a lock's pinned base, from its registry: the one step that uses the network. Raises NetworkError."""
-    from hermetic.lock.file import read_lock
+def fetch_base(part: Path, out: Path) -> None:
+    """Write a lock's pinned base, from its registry: a step that uses the network. Raises NetworkError."""
     from hermetic.outputs.oci.bases import open_base
 
-    found = read_lock(lock_file).platforms.get(platform)
-    if found is None or found.image is None:
+    lock = read_part(part)
+    if lock.image is None:
         raise UsageError(
-            f"the lock has no image for {platform}", place=Place(str(lock_file)), remedy="run 'hermetic base pin'"
+            f"the lock has no base for {lock.platform}", place=Place(str(part)), remedy="run 'hermetic base pin'"
         )
     with own_store(out) as store:
-        base = open_base(found.image.base, platform, store=store, config=load_config())
+        base = open_base(lock.image.base, lock.platform, store=store, config=load_config())
         blobs = out / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
         for layer in base.layers:
