@@ -54,12 +54,13 @@ def write_together(contents: Mapping[Path, str | bytes]) -> None:
 def writing_whole(path: Path, *, mode: int) -> Iterator[BinaryIO]:
     """Give a file to write and read that takes the place of ``path`` when the block ends well, with another mode.
 
-    It is for what is too large to be held in memory. Raises OSError where the system refuses.
+    It is for what is too large to be held in memory, and for secrets: what ``mode`` keeps from other users they read at
+    no moment. Raises OSError where the system refuses.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
-    temporary, handle = _begin(path)
+    temporary, handle = _begin(path, mode & 0o666)
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
@@ -71,11 +72,11 @@ def writing_whole(path: Path, *, mode: int) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _begin(path: Path) -> tuple[Path, int]:
+def _begin(path: Path, mode: int = 0o666) -> tuple[Path, int]:
     """Make the file that is written in a file's place: beside it, and locked as long as its handle is open."""
     while True:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         if _hold(handle) and os.fstat(handle).st_nlink:  # else another process took it for a leftover in between
             return temporary, handle
         os.close(handle)
