@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from secrets import token_hex
@@ -21,7 +22,10 @@ from hermetic.lock.aside import aside
 from hermetic.lock.job import Job
 from hermetic.lock.markers import holds
 from hermetic.lock.model import Wheel
-from hermetic.lock.pip_resolver import PipAnswer, PipRequest
+from hermetic.lock.names import normal_name
+from hermetic.lock.pip_resolver import PipAnswer, PipRequest, PythonRefusedError
+from hermetic.lock.stubs import pip_version
+from hermetic.lock.targets import platform_tags, wheel_rank, wheel_tags
 from hermetic.spec.model import PipRequirement
 from hermetic.spec.private_urls import SCHEME, PrivateUrl, is_private, parse_private
 
@@ -45,18 +49,21 @@ class AtHand:
 async def bring(job: Job, request: PipRequest) -> tuple[PipRequest, dict[str, AtHand]]:
     """Fetch the private wheels of a request; give the request that takes them as files, and what was fetched.
 
-    Raises UnsatisfiableError where two files of one project are asked for, and what fetching raises, with the place
-    of the requirement.
+    Raises UnsatisfiableError where two files of one project are asked for or one does not run there
+    (PythonRefusedError, where another Python would do), IntegrityError for what is no wheel, and what fetching raises,
+    with the place of the requirement.
     """
     asked = _asked(request)
     if not asked:
         return request, {}
     wanted = [parse_private(item.url, item.place) for item in asked.values()]
+    for url, requirement in zip(wanted, asked.values(), strict=True):
+        _refuse_unfit(url, requirement, request)
     blobs = await _fetched(job, wanted, list(asked.values()))
     found = {}
     for (name, requirement), url, blob in zip(asked.items(), wanted, blobs, strict=True):
         path = _under_its_name(blob, job.cache / FOLDER, url)
-        _refuse_more(path, requirement)
+        _refuse_untrue(path, requirement)
         found[name] = AtHand(url, path, path.stat().st_size)
     return replace(request, built={**request.built, **{name: item.path for name, item in found.items()}}), found
 
@@ -103,9 +110,34 @@ async def _fetched(job: Job, wanted: Sequence[PrivateUrl], asked: Sequence[PipRe
         async with job.bringing:  # the next platform finds most of them in the store
             return await aside(lambda: fetch(wanted))
     except HermeticError as error:
-        told = (item.place for url, item in zip(wanted, asked, strict=True) if url.file_name in error.message)
+        pairs = zip(wanted, asked, strict=True)
+        told = (r.place for url, r in pairs if url.file_name in error.message or f"{url.workspace!r}" in error.message)
         error.place = error.place or next(told, None)
         raise
+
+
+def _refuse_unfit(url: PrivateUrl, requirement: PipRequirement, request: PipRequest) -> None:
+    """Refuse a wheel that the target does not run, before it is fetched: resolvers say it in many ways."""
+    target = (request.platform, request.python_version, request.virtual_packages)
+    if wheel_rank(url.file_name, wheel_tags(*target)) is not None:
+        return
+    from packaging.utils import parse_wheel_filename
+
+    platforms = {"any", *platform_tags(request.platform, request.virtual_packages)}
+    where = f"{request.platform} with Python {request.python_version}"
+    message = f"{url.file_name} does not run on {where}"
+    if any(tag.platform in platforms for tag in parse_wheel_filename(url.file_name)[3]):
+        raise PythonRefusedError(
+            message,
+            place=requirement.place,
+            remedy="ask for the Python that it was built for, or build it for this one",
+        )
+    assumed = ", ".join(f"{v.name} {v.version}" for v in request.virtual_packages if v.name in {"__glibc", "__osx"})
+    raise UnsatisfiableError(
+        f"{message}{f' ({assumed} is assumed)' if assumed else ''}",
+        place=requirement.place,
+        remedy="ask for it on its own platform only (; sys_platform == '...'), or add one that was built for this one",
+    )
 
 
 def _under_its_name(blob: Path, cache: Path, url: PrivateUrl) -> Path:
@@ -127,9 +159,14 @@ def _under_its_name(blob: Path, cache: Path, url: PrivateUrl) -> Path:
     return path
 
 
-def _refuse_more(path: Path, requirement: PipRequirement) -> None:
-    """Refuse a wheel that itself requires a private one by URL: its metadata cannot be told otherwise to a resolver."""
-    for text in _requires(path, requirement):
+def _refuse_untrue(path: Path, requirement: PipRequirement) -> None:
+    """Refuse a file that is not what its name says, and one whose metadata no resolver can follow."""
+    headers = _metadata(path, requirement)
+    stated = f"{normal_name(str(headers['Name']))} {pip_version(str(headers['Version']))}"
+    named, version, *_ = path.name.split("-")
+    if stated != f"{normal_name(named)} {pip_version(version)}":
+        raise _no_wheel(path, f"it says that it is {stated}", requirement)
+    for text in headers.get_all("Requires-Dist", []):
         if f"{SCHEME}://" in text.lower():
             name = text.partition("@")[0].strip()
             raise UnsatisfiableError(
@@ -139,22 +176,22 @@ def _refuse_more(path: Path, requirement: PipRequirement) -> None:
             )
 
 
-def _requires(path: Path, requirement: PipRequirement) -> Iterable[str]:
+def _metadata(path: Path, requirement: PipRequirement) -> Message:
     try:
         with zipfile.ZipFile(path) as archive:
             members = (m for m in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", m.filename))
             metadata = next((m for m in members if m.file_size <= _LARGEST), None)
             data = archive.read(metadata) if metadata else b""
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-        raise IntegrityError(
-            f"{path.name} is no wheel that can be read: {error}",
-            place=requirement.place,
-            remedy="build it again, and add that one to the workspace",
-        ) from None
+        raise _no_wheel(path, f"it cannot be read ({error})", requirement) from None
     if not data:
-        raise IntegrityError(
-            f"{path.name} is no wheel: it has no metadata",
-            place=requirement.place,
-            remedy="build it again, and add that one to the workspace",
-        )
-    return BytesHeaderParser().parsebytes(data).get_all("Requires-Dist", [])
+        raise _no_wheel(path, "it has no metadata", requirement)
+    return BytesHeaderParser().parsebytes(data)
+
+
+def _no_wheel(path: Path, reason: str, requirement: PipRequirement) -> IntegrityError:
+    return IntegrityError(
+        f"{path.name} is no sound wheel: {reason}",
+        place=requirement.place,
+        remedy="build it again, and add that one to the workspace",
+    )

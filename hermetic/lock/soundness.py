@@ -15,6 +15,7 @@ from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.names import provided
 from hermetic.platforms import VirtualPackage
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
+from hermetic.spec.private_urls import is_private, parse_private
 
 if TYPE_CHECKING:
     from rattler import PackageRecord
@@ -139,6 +140,7 @@ def _pip_requirements(lock: PlatformLock, spec: Spec) -> Iterator[Finding]:
     versions = {found.name: found.version for found in provided(lock.conda)}
     versions |= {wheel.name: wheel.version for wheel in lock.wheels}
     files = {wheel.file_name for wheel in lock.wheels} | {wheel.url for wheel in lock.wheels}
+    digests = {wheel.name: wheel.sha256 for wheel in lock.wheels}
     python = lock.python()
     for requirement in spec.pip:
         if not holds(requirement.marker, lock.platform, python.version if python else ""):
@@ -150,6 +152,8 @@ def _pip_requirements(lock: PlatformLock, spec: Spec) -> Iterator[Finding]:
             yield _unmet(requirement, lock.platform, "it is not locked")
         elif not _in_range(requirement.specifier, versions[requirement.name]):
             yield _unmet(requirement, lock.platform, f"{versions[requirement.name]} is locked")
+        elif is_private(requirement.url) and digests.get(requirement.name) != parse_private(requirement.url).sha256:
+            yield _unmet(requirement, lock.platform, "other bytes are locked")
     for constraint in spec.constraints:
         locked = versions.get(constraint.name)
         if locked and not _in_range(constraint.specifier, locked):
