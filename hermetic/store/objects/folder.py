@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hermetic.errors import HermeticError, MachineError
-from hermetic.events import SILENT, Reporter, task
+from hermetic.events import SILENT, Reporter
 from hermetic.store.flock import lock_file, try_lock
 from hermetic.store.intake import write_all
-from hermetic.store.objects.model import check_expiry, check_key, missing, other_size
-from hermetic.store.objects.reading import outgoing
+from hermetic.store.objects.model import check_expiry, check_key, is_key, missing
+from hermetic.store.objects.reading import put_file
 
 _INCOMING = ".incoming"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -40,17 +40,9 @@ class FolderObjects:
     def put(self, key: str, path: Path, *, sha256: str, reporter: Reporter = SILENT) -> bool:
         """Copy a file in unless it is there."""
         target = self._path(key)
-        name = f"upload {key}"
-        with outgoing(path, sha256, lambda count: reporter.advance(name, count)) as file:
-            there = self.size(key)
-            if there is None:
-                with task(reporter, name, f"keeping {path.name}", file.size, "bytes"):
-                    if self._place(target, file.pieces()):
-                        return True
-                there = self.size(key)
-            if there not in {None, file.size}:
-                raise other_size(key, self.where, there or 0, file.size)
-            return False
+        return put_file(
+            self, key, path, sha256=sha256, reporter=reporter, send=lambda file: self._place(target, file.pieces())
+        )
 
     def put_bytes(self, key: str, data: bytes) -> bool:
         """Write a small document unless it is there."""
@@ -103,7 +95,7 @@ class FolderObjects:
         except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
-            if entry.name.startswith("."):
+            if not is_key(entry.name):  # what is written aside, and what other programs leave
                 continue
             key = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):

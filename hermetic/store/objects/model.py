@@ -69,12 +69,17 @@ class ObjectStore(Protocol):
 
 def check_key(key: str) -> str:
     """Give a key back if it is one: plain names between slashes, none hidden or leading upwards. Raises UsageError."""
-    if len(key) <= _LONGEST_KEY and _KEY.match(key):
+    if is_key(key):
         return key
     raise UsageError(
         f"{key[:200]!r} is no key of an artefact",
         remedy="its parts begin with a letter, digit or _, and hold letters, digits and . _ + ! ~ - only",
     )
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text is a key."""
+    return len(text) <= _LONGEST_KEY and bool(_KEY.match(text))
 
 
 def check_expiry(expires: int) -> int:

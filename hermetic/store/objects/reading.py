@@ -1,15 +1,26 @@
-"""A file on its way out: read piece by piece, and hashed as it goes."""
+"""A file on its way out: read piece by piece, hashed as it goes, and sent in parts side by side."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from hermetic.digest import CHUNK
 from hermetic.errors import IntegrityError, MachineError, Place, UsageError
+from hermetic.events import Reporter, task
+from hermetic.store.objects.model import ObjectStore, check_key, other_size
+
+T = TypeVar("T")
+PART = 8 << 20
+"""Bytes that are sent in one request; a larger file is sent in parts, and some of them are in memory at once."""
+JOBS = 4
+"""Parts that are sent at once."""
+_MOST_PARTS = 10_000
 
 
 class Outgoing:
@@ -88,3 +99,38 @@ def outgoing(path: Path, sha256: str, advance: Callable[[int], object] = lambda 
         yield Outgoing(path, handle, sha256, advance)
     finally:
         os.close(handle)
+
+
+def put_file(
+    objects: ObjectStore, key: str, path: Path, *, sha256: str, reporter: Reporter, send: Callable[[Outgoing], bool]
+) -> bool:
+    """Do what ``ObjectStore.put`` says, with what sends a file and tells whether it got the key."""
+    check_key(key)
+    name = f"upload {key}"
+    with outgoing(path, sha256, lambda count: reporter.advance(name, count)) as file:
+        there = objects.size(key)
+        if there is None:
+            with task(reporter, name, f"keeping {path.name}", file.size, "bytes"):
+                if send(file):
+                    return True
+            there = objects.size(key)
+        if there not in {None, file.size}:
+            raise other_size(key, objects.where, there or 0, file.size)
+        return False
+
+
+def send_parts(file: Outgoing, send: Callable[[int, bytes], T]) -> list[T]:
+    """Send a file in parts, numbered from 1, some at once; give what each gave, in order. The first error ends it."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    under_way: deque[Future[T]] = deque()
+    done: list[T] = []
+    pool = ThreadPoolExecutor(JOBS)
+    try:
+        for number, piece in enumerate(file.pieces(max(PART, -(-file.size // _MOST_PARTS))), 1):
+            if len(under_way) == JOBS:
+                done.append(under_way.popleft().result())
+            under_way.append(pool.submit(send, number, piece))
+        return done + [part.result() for part in under_way]
+    finally:
+        pool.shutdown(cancel_futures=True)

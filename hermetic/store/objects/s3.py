@@ -1,0 +1,219 @@
+"""Artefacts in S3, or in what speaks like it (MinIO, Ceph, R2 ...), by AWS's own client and its configuration.
+
+Credentials, region and endpoint are where all AWS clients look for them: ``AWS_*`` variables, profiles, roles. What
+is there is not overwritten: writes carry ``If-None-Match: *``. A large file is sent in parts and completed by one
+request once its sha256 is known to be right, so nobody ever sees a part of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from hashlib import sha256 as hash_sha256
+from pathlib import Path
+from typing import Any
+
+from hermetic.config import patience
+from hermetic.events import SILENT, Reporter
+from hermetic.store.objects.bucket import Bucket
+from hermetic.store.objects.hushing import hush
+from hermetic.store.objects.model import check_expiry, hidden
+from hermetic.store.objects.reading import PART, Outgoing, put_file, send_parts
+from hermetic.store.objects.s3_faults import s3_faults
+
+_ANY_REGION = "us-east-1"
+_TAKEN = {409, 412}
+_CONNECT = 10.0
+
+
+class S3Objects:
+    """Objects in a part of an S3 bucket. The client is made at the first use."""
+
+    page_size = 1000
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._guard = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        """Give the bucket's address."""
+        return self._bucket.where
+
+    def put(self, key: str, path: Path, *, sha256: str, reporter: Reporter = SILENT) -> bool:
+        """Upload a file unless it is there."""
+        return put_file(self, key, path, sha256=sha256, reporter=reporter, send=lambda file: self._send(key, file))
+
+    def put_bytes(self, key: str, data: bytes) -> bool:
+        """Upload a document unless it is there."""
+        name = self._bucket.object_name(key)
+        digest = b64encode(hash_sha256(data).digest()).decode()
+        return self._unless_taken(
+            key,
+            lambda: self._client.put_object(
+                Bucket=self._bucket.name,
+                Key=name,
+                Body=data,
+                ContentType=_type(key),
+                ChecksumSHA256=digest,
+                IfNoneMatch="*",
+            ),
+        )
+
+    def get_bytes(self, key: str) -> bytes:
+        """Download a document."""
+        name = self._bucket.object_name(key)
+        for again in reversed(range(patience().retries + 1)):
+            with s3_faults(self.where, key):
+                try:
+                    body = self._client.get_object(Bucket=self._bucket.name, Key=name)["Body"]
+                    with body:
+                        return bytes(body.read())
+                except _broken_off():
+                    if not again:
+                        raise
+        raise AssertionError
+
+    def size(self, key: str) -> int | None:
+        """Ask for an object's length."""
+        name = self._bucket.object_name(key)
+        with s3_faults(self.where, key):
+            try:
+                return int(self._client.head_object(Bucket=self._bucket.name, Key=name)["ContentLength"])
+            except self._client.exceptions.ClientError as error:
+                if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
+                    return None
+                raise
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """List the bucket's part, a thousand at a time."""
+        with s3_faults(self.where, prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket.name,
+                Prefix=self._bucket.beginning(prefix),
+                PaginationConfig={"PageSize": self.page_size},
+            )
+            for page in pages:
+                found = (self._bucket.key(item["Key"]) for item in page.get("Contents", ()))
+                yield from (key for key in found if key is not None)
+
+    def delete(self, key: str) -> None:
+        """Delete the object."""
+        name = self._bucket.object_name(key)
+        with s3_faults(self.where, key):
+            self._client.delete_object(Bucket=self._bucket.name, Key=name)
+
+    def signed_url(self, key: str, *, expires: int) -> str:
+        """Presign a GET (Signature Version 4). It holds no longer than the credentials that sign it."""
+        name = self._bucket.object_name(key)
+        check_expiry(expires)
+        with s3_faults(self.where, key):
+            return hidden(
+                self._client.generate_presigned_url(
+                    "get_object", Params={"Bucket": self._bucket.name, "Key": name}, ExpiresIn=expires
+                )
+            )
+
+    def _send(self, key: str, file: Outgoing) -> bool:
+        if file.size <= PART:
+            return self.put_bytes(key, file.read())
+        target = {"Bucket": self._bucket.name, "Key": self._bucket.object_name(key)}
+        with s3_faults(self.where, key):
+            target["UploadId"] = self._client.create_multipart_upload(**target, ContentType=_type(key))["UploadId"]
+
+        def send(number: int, piece: bytes) -> dict[str, Any]:
+            with s3_faults(self.where, key):
+                tag = self._client.upload_part(**target, PartNumber=number, Body=piece)
+            checksums = {name: value for name, value in tag.items() if name.startswith("Checksum") and len(name) < 15}
+            return {"PartNumber": number, "ETag": tag["ETag"], **checksums}
+
+        try:
+            parts = send_parts(file, send)
+            done = self._unless_taken(
+                key,
+                lambda: self._client.complete_multipart_upload(
+                    **target, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+                ),
+            )
+        except BaseException:
+            self._abort(target)
+            raise
+        if not done:
+            self._abort(target)
+        return done
+
+    def _unless_taken(self, key: str, act: Callable[[], object]) -> bool:
+        """Write; False if the key is taken, also by an earlier try of ours whose answer was lost."""
+        with s3_faults(self.where, key):
+            try:
+                act()
+            except self._client.exceptions.ClientError as error:
+                if _status(error) in _TAKEN or (_status(error) == 404 and self.size(key) is not None):
+                    return False
+                raise
+        return True
+
+    def _abort(self, target: dict[str, str]) -> None:
+        with suppress(Exception):  # the bucket's own rules for what was never completed do it too
+            self._client.abort_multipart_upload(**target)
+
+    @property
+    def _client(self) -> Any:
+        with self._guard:
+            return self._made
+
+    @cached_property
+    def _made(self) -> Any:
+        from hermetic.store.objects.opening import needs
+
+        with needs("s3", "botocore"):
+            import botocore.session
+        session = botocore.session.Session()
+        asked = patience()
+        with s3_faults(self.where, ""):
+            region = session.get_config_variable("region") or _ANY_REGION
+            client = _make(session, region, asked.timeout, asked.retries)
+            if (found := self._region(client)) not in {None, region}:  # a signed URL must name the right one
+                client = _make(session, found, asked.timeout, asked.retries)
+        hush("boto3", "botocore", "urllib3")
+        return client
+
+    def _region(self, client: Any) -> str | None:
+        """Ask where the bucket is: S3 tells it also to those whom it lets in nowhere else."""
+        try:
+            answer = client.head_bucket(Bucket=self._bucket.name)
+        except client.exceptions.ClientError as error:
+            answer = error.response
+        found = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+        return str(found) if found else None
+
+
+def _make(session: Any, region: str, timeout: float, retries: int) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=min(_CONNECT, timeout),
+        read_timeout=timeout,
+        retries={"mode": "standard", "total_max_attempts": retries + 1},
+        user_agent_extra="hermetic",
+    )
+    return session.create_client("s3", region_name=region, config=config)
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _type(key: str) -> str:
+    return "application/json" if key.endswith(".json") else "application/octet-stream"
+
+
+def _broken_off() -> tuple[type[Exception], ...]:
+    from botocore import exceptions
+    from urllib3.exceptions import HTTPError
+
+    return (exceptions.ResponseStreamingError, exceptions.IncompleteReadError, exceptions.ReadTimeoutError, HTTPError)
