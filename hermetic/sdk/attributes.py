@@ -12,6 +12,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar, overload
 
 from hermetic.errors import UsageError
 from hermetic.sdk.errors import ArgumentError, UnknownAttributeError
+from hermetic.secrets import SecretText
 
 T = TypeVar("T")
 
@@ -84,7 +85,12 @@ def _refuse(kind: type, name: str, elsewhere: dict[str, str]) -> NoReturn:
 
 
 def checked(owner: object, name: str, value: Any, kind: type[Any], *, optional: bool = False) -> Any:
-    """Give ``value`` back if it is of ``kind`` (or None, where that is allowed). Raises ArgumentError otherwise."""
+    """Give ``value`` back if it is of ``kind`` (or None, where that is allowed). Raises ArgumentError otherwise.
+
+    What a key vault gave is taken for its reference.
+    """
+    if isinstance(value, SecretText):
+        value = value.reference
     where = f"{type(owner).__name__}.{name}"
     if (value is None and optional) or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
         return value

@@ -11,6 +11,7 @@ from hermetic.errors import UsageError
 from hermetic.sdk.attributes import Attribute, Strict, checked
 from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.errors import ArgumentError, MissingError
+from hermetic.spec.passwords import check_dockerfile
 from hermetic.spec.text import MAX_BYTES, decode, read_text
 from hermetic.spec.urls import is_promise
 
@@ -71,7 +72,8 @@ class ContainerRegistry(Strict):
     """Where an image is pulled from, and the credentials for it.
 
     A password is used at the moment of pulling and never written to a file. ``${NAME}`` stands for the
-    environment variable NAME, is no secret, and is kept.
+    environment variable NAME, ``${secret:NAME}`` for a secret of the key vault; they are no secrets, and are kept.
+    What a key vault gave is taken for its reference.
     """
 
     address = Attribute[str | None](str, lambda: None, optional=True, doc="Host, with port if need be")
@@ -139,6 +141,7 @@ class DockerSection(Strict):
     def base_dockerfile(self, value: str | os.PathLike[str] | Readable | None) -> None:
         text = dockerfile_text(self, value)
         if text is not None:
+            check_dockerfile(text)
             self._base_image = self._build_context = None
         self._base_dockerfile = text
 

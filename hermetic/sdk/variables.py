@@ -8,27 +8,29 @@ from typing import Any, Self
 
 from hermetic.errors import UsageError
 from hermetic.sdk.errors import ArgumentError
+from hermetic.secrets import SecretText
+from hermetic.spec.passwords import check_variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Variables(dict[str, str]):
-    """Names and texts, checked when they are set. Raises UsageError, and ArgumentError for a value that is no text."""
+    """Names and texts, checked when they are set. What a key vault gave is kept as its reference, ``${secret:NAME}``.
+
+    Raises UsageError, SpecError for a typed password, and ArgumentError for a value that is no text.
+    """
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.update(values or {})
 
     def __setitem__(self, name: str, value: str) -> None:
-        _check(name, value)
-        super().__setitem__(name, value)
+        super().__setitem__(name, _checked(name, value))
 
     def update(self, *others: Any, **named: str) -> None:
         """Set several; none is set if one of them is refused."""
         found: dict[str, str] = dict(*others, **named)
-        for name, value in found.items():
-            _check(name, value)
-        super().update(found)
+        super().update({name: _checked(name, value) for name, value in found.items()})
 
     def setdefault(self, name: str, default: str = "") -> str:
         """Give a variable's value, set first if there is none."""
@@ -41,7 +43,7 @@ class Variables(dict[str, str]):
         return self
 
 
-def _check(name: object, value: object) -> None:
+def _checked(name: object, value: object) -> str:
     if not isinstance(name, str) or not _NAME.match(name):
         raise UsageError(
             f"{str(name)[:60]!r} is no name of an environment variable", remedy="use letters, digits and _"
@@ -51,5 +53,9 @@ def _check(name: object, value: object) -> None:
             f"the environment variable {name} is a text, not {type(value).__name__}",
             remedy=f"write it in quotation marks: environment_variables[{name!r}] = '...'",
         )
+    if isinstance(value, SecretText):
+        return value.reference
     if "\n" in value or "\0" in value:
         raise UsageError(f"the environment variable {name} has more than one line", remedy="write it in one line")
+    check_variable(name, value)
+    return value

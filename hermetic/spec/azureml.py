@@ -21,6 +21,7 @@ from hermetic.platforms import Accelerator, check_system
 from hermetic.spec.environment_yml import EnvironmentFile, parse_environment_yml
 from hermetic.spec.images import base_reference
 from hermetic.spec.model import Spec
+from hermetic.spec.passwords import check_dockerfile, check_variable
 from hermetic.spec.pep508 import normal_name
 from hermetic.spec.text import read_text
 from hermetic.spec.urls import is_promise
@@ -125,11 +126,15 @@ def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvi
     notes = []
     if isinstance(registry["password"], str) and not is_promise(registry["password"]):
         registry["password"] = None
-        notes.append(f"{path}: the registry's password is not used; write ${{VARIABLE}} in its place")
+        notes.append(f"{path}: the registry's password is not used; write ${{secret:NAME}} in its place")
+    if values["docker"]["buildContext"]:
+        notes.append(
+            f"{path}: docker.buildContext is kept and not used; write its Dockerfile's text into {DOCKERFILE_NAME}"
+        )
     files = [path]
     dockerfile = _dockerfile(held, values, files)
     conda, text = _conda(held, values, document, root or folder, files)
-    variables = _variables(values["environmentVariables"], path)
+    variables = _variables(values["environmentVariables"], path, held.text(JSON_NAME))
     for name, value in conda.spec.variables:
         variables.setdefault(name, value)
     spec = replace(
@@ -221,7 +226,7 @@ def _complete(found: Mapping[str, Any], defaults: Mapping[str, Any], file: str, 
     return values
 
 
-def _variables(found: Mapping[str, Any], path: Path) -> dict[str, str]:
+def _variables(found: Mapping[str, Any], path: Path, text: str) -> dict[str, str]:
     for name, value in found.items():
         if not _VARIABLE.match(name) or not isinstance(value, str) or "\n" in value or "\0" in value:
             raise SpecError(
@@ -229,6 +234,8 @@ def _variables(found: Mapping[str, Any], path: Path) -> dict[str, str]:
                 place=Place(str(path)),
                 remedy=f'write "{name[:60]}": "value"',
             )
+        line = next((number for number, line in enumerate(text.split("\n"), 1) if f"{json.dumps(name)}:" in line), None)
+        check_variable(name, value, Place(str(path), line))
     return dict(found)
 
 
@@ -237,7 +244,9 @@ def _dockerfile(held: Files, values: dict[str, Any], files: list[Path]) -> str:
     folder = held.folder
     if DOCKERFILE_NAME in held:
         files.append(folder / DOCKERFILE_NAME)
-        return held.text(DOCKERFILE_NAME)
+        text = held.text(DOCKERFILE_NAME)
+        check_dockerfile(text, Place(str(folder / DOCKERFILE_NAME)))
+        return text
     inline = values["docker"]["baseDockerfile"]
     if inline is None:
         return ""
@@ -245,6 +254,7 @@ def _dockerfile(held: Files, values: dict[str, Any], files: list[Path]) -> str:
         raise SpecError("docker.baseDockerfile is a text", place=Place(str(folder / JSON_NAME)), remedy="write a text")
     if inline == DOCKERFILE_NAME:
         raise SpecError(f"there is no {DOCKERFILE_NAME} here", place=Place(str(folder)), remedy=_REMEDY)
+    check_dockerfile(inline)
     return inline
 
 
@@ -272,6 +282,8 @@ def _conda(
     if inline:
         text = json.dumps(inline, indent=2)  # JSON is YAML
         return parse_environment_yml(text, folder / JSON_NAME, root=root), text
+    if values["docker"]["buildContext"]:  # the image that it makes is the whole environment
+        return EnvironmentFile(Spec()), ""
     raise SpecError(
         f"there is no {CONDA_NAME} here, and the environment is not user-managed",
         place=Place(str(folder)),

@@ -24,11 +24,12 @@ from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import PLATFORMS, check_platform
 from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequirement, Spec
+from hermetic.spec.passwords import check_variable, spec_url
 from hermetic.spec.pep508 import Origin, local_path, path_prefix, pip_requirement
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.selectors import comment_selector, key_selector
 from hermetic.spec.text import quoted, read_text
-from hermetic.spec.urls import carries_secret, clean_url, is_url
+from hermetic.spec.urls import carries_secret, is_url
 from hermetic.spec.yaml_nodes import Items, Node, Scalar, Table, read_yaml
 
 _KEYS = (
@@ -238,6 +239,7 @@ class _Reader:
                 raise self.error(f"the variable {name} has no text", value, f'write {name}: "value"')
             if "\n" in value.text or "\0" in value.text:
                 raise self.error(f"the variable {name} has more than one line", value, "write it in one line")
+            check_variable(name, value.text, self.place(value))
             self.unselected(value, "variables")
             found.append((name, value.text))
             self.places[f"variable {name}"] = self.place(key)
@@ -263,7 +265,7 @@ class _Reader:
                 self.warnings.append(
                     f"{self.place(item)}: the secret in the URL is not kept; write ${{VARIABLE}} in its place"
                 )
-            urls.append(clean_url(text, self.place(item), fragment=False).rstrip("/"))
+            urls.append(spec_url(text, self.place(item), fragment=False).rstrip("/"))
         allow = values.get("allow-pypi-requests")
         if allow is not None and not (isinstance(allow, Scalar) and allow.kind == "bool"):
             raise self.error("allow-pypi-requests is true or false", allow, "write true or false")

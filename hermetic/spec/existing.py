@@ -20,8 +20,9 @@ from hermetic.errors import HermeticError, Place, SpecError
 from hermetic.platforms import PLATFORMS
 from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
+from hermetic.spec.passwords import check_variable
 from hermetic.spec.pep508 import Origin, normal_name, pip_requirement
-from hermetic.spec.urls import is_url
+from hermetic.spec.urls import clean_url, is_url
 
 _DEFAULTS_PATHS = ("/pkgs/main", "/pkgs/r", "/pkgs/msys2", "/pkgs/free", "/pkgs/pro")
 
@@ -116,7 +117,7 @@ def read_prefix(prefix: Path) -> ExistingEnvironment:
         channels=tuple(ranked),
         conda=tuple(conda),
         pip=pip,
-        variables=_variables(state),
+        variables=tuple(_variables(state, warnings)),
         platforms=tuple(platforms) if len(platforms) == 1 else (),
     )
     read = (*files, state) if state.is_file() else files
@@ -150,7 +151,7 @@ def _channel(record: Mapping[str, Any], place: Place) -> str:
         text = text.removesuffix(f"/{subdir}")
     if text.endswith(_DEFAULTS_PATHS) or (not is_url(text) and text.startswith("pkgs/")):
         return "defaults"
-    text = channel_name(text, place)
+    text = channel_name(clean_url(text, place) if is_url(text) else text, place)
     if not text.startswith("http"):
         return text
     from rattler import Channel
@@ -202,6 +203,7 @@ def _wheel(name: str, version: str, direct: Path, place: Place, warnings: list[s
     except (OSError, ValueError, RecursionError):
         source = None
     if isinstance(source, dict) and isinstance(url := source.get("url"), str):
+        url = clean_url(url, place) if is_url(url) else url  # what a tool wrote down, nobody typed into a spec
         folder, vcs, archive = (source.get(f"{kind}_info") for kind in ("dir", "vcs", "archive"))
         if isinstance(vcs, dict) and vcs.get("vcs") and vcs.get("commit_id"):
             tail = f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
@@ -222,7 +224,18 @@ def _wheel(name: str, version: str, direct: Path, place: Place, warnings: list[s
         return pip_requirement(f"{name}==={version}", origin)
 
 
-def _variables(state: Path) -> tuple[tuple[str, str], ...]:
+def _variables(state: Path, warnings: list[str]) -> Iterator[tuple[str, str]]:
+    """Give the environment's variables; one that holds a password stays where it is, and that is said."""
+    for name, value in _declared(state):
+        try:
+            check_variable(name, value)
+        except SpecError as error:
+            warnings.append(f"{state}: {error.message}, so it is left out; {error.remedy}")
+        else:
+            yield name, value
+
+
+def _declared(state: Path) -> tuple[tuple[str, str], ...]:
     if not state.is_file():
         return ()
     try:

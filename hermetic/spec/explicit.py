@@ -12,10 +12,11 @@ from pathlib import Path
 from hermetic.errors import Place, SpecError, UsageError
 from hermetic.platforms import NOARCH, PLATFORMS, check_platform
 from hermetic.spec.model import Spec
+from hermetic.spec.passwords import spec_url
 from hermetic.spec.pep508 import Origin, path_prefix
 from hermetic.spec.requirements_txt import read_lines
 from hermetic.spec.text import quoted, read_text
-from hermetic.spec.urls import clean_url, is_url
+from hermetic.spec.urls import is_url
 
 MARKER = "@EXPLICIT"
 _PLATFORM = re.compile(r"#\s*platform:\s*(\S+)\s*\Z", re.IGNORECASE)
@@ -98,7 +99,7 @@ def _archive(line: str, place: Place) -> tuple[str, str, str]:
     address, digest = address.strip(), digest.strip()
     if not is_url(address):
         raise SpecError("this line is no URL", place=place, remedy=_REMEDY)
-    url = clean_url(address, place)
+    url = spec_url(address, place)
     parent, _, file = url.rpartition("/")
     found = _ARCHIVE.match(file)
     if not found:

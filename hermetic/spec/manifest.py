@@ -20,6 +20,7 @@ from hermetic.platforms import Accelerator, check_platform, check_system
 from hermetic.spec.images import base_reference
 from hermetic.spec.load import LoadedSpec, load, merge
 from hermetic.spec.model import CondaRequirement, Spec
+from hermetic.spec.passwords import check_dockerfile, check_variable
 from hermetic.spec.pep508 import Origin, normal_name
 from hermetic.spec.requirements_txt import Requirements, read_lines
 from hermetic.spec.text import quoted, read_text
@@ -222,6 +223,8 @@ def _base(file: TomlFile, declared: Declared) -> tuple[str, str]:
                 f"there is no {quoted(text)}", "correct the path: it starts from here", *keys, "base-dockerfile"
             )
         text = read_text(declared.dockerfile)
+    if text:
+        check_dockerfile(text, Place(str(declared.dockerfile)) if declared.dockerfile else None)
     return base, text
 
 
@@ -245,6 +248,7 @@ def _inline(file: TomlFile, declared: Declared) -> Spec:
             raise file.error(
                 f"{quoted(item)} is no variable of one line", "use letters, digits and _", *keys, "variables", item
             )
+        check_variable(item, value, file.place(*keys, "variables", item))
     requirements = _pip(file, keys)
     base, dockerfile = _base(file, declared)
     spec = Spec(

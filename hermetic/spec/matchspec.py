@@ -19,8 +19,9 @@ from typing import Any
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, CondaRequirement
+from hermetic.spec.passwords import spec_url
 from hermetic.spec.text import quoted
-from hermetic.spec.urls import clean_url, is_url
+from hermetic.spec.urls import is_url
 
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _NUMBER = r"(?:0|[1-9][0-9]*)"
@@ -80,7 +81,7 @@ def channel_name(text: str, place: Place | None = None) -> str:
     """Give a channel as the Spec holds it: its name, or its URL without credentials and final slash."""
     text = text.strip()
     if is_url(text):
-        return clean_url(text, place, fragment=False).rstrip("/")
+        return spec_url(text, place, fragment=False).rstrip("/")
     if not text.startswith((".", "/", "~", "${")) and not _CHANNEL_NAME.match(text):
         remedy = "write its name, its URL (https://host/channel) or a path that begins with ./"
         raise SpecError(f"{quoted(text)} is no channel", place=place, remedy=remedy)
@@ -184,7 +185,7 @@ def _fields(canonical: str, whole: str, place: Place | None) -> dict[str, str]:
         if fields["version"] == "*":
             del fields["version"]
     if "url" in fields:
-        fields["url"] = clean_url(fields["url"], place, fragment=False)
+        fields["url"] = spec_url(fields["url"], place, fragment=False)
     return fields
 
 
@@ -207,7 +208,7 @@ def _from_url(text: str, place: Place | None, platforms: tuple[str, ...], catego
     from rattler import MatchSpec
 
     try:
-        canonical = MatchSpec.from_url(clean_url(text, place)).to_canonical_string()
+        canonical = MatchSpec.from_url(spec_url(text, place)).to_canonical_string()
     except SpecError:
         raise
     except Exception as error:  # noqa: BLE001 - as above

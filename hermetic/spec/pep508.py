@@ -19,9 +19,10 @@ from urllib.parse import unquote
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import MAIN, PipRequirement
+from hermetic.spec.passwords import spec_url
 from hermetic.spec.private_urls import is_private, parse_private
 from hermetic.spec.text import quoted
-from hermetic.spec.urls import clean_url, is_url
+from hermetic.spec.urls import is_url
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _NUMBERS = rf"{_NUMBER}(?:\.{_NUMBER})*"
@@ -266,7 +267,7 @@ def _clean_direct(target: str, place: Place | None) -> str:
         target = f"{scp[1]}+ssh://{scp[2] or ''}{scp[3]}/{scp[4]}"
     if not is_url(target):
         raise SpecError("malformed VCS URL", place=place, remedy="write it as git+https://host/path@revision")
-    return clean_url(target, place)
+    return spec_url(target, place)
 
 
 def _beside_private(url: str, digests: set[str], place: Place | None) -> set[str]:

@@ -17,10 +17,11 @@ from hermetic.errors import SpecError, UsageError
 from hermetic.platforms import check_platform
 from hermetic.spec.matchspec import canonical_match, channel_name
 from hermetic.spec.model import MAIN, CondaRequirement, PipOptions, PipRequirement, Spec
+from hermetic.spec.passwords import spec_url
 from hermetic.spec.pep508 import Origin, normal_name, pip_requirement
 from hermetic.spec.text import quoted
 from hermetic.spec.toml_file import TomlFile, read_toml
-from hermetic.spec.urls import clean_url, is_url
+from hermetic.spec.urls import is_url
 
 _CONDA_LOCK = ("channels", "platforms", "dependencies", "pip-repositories", "allow-pypi-requests")
 _NO_EFFECT = "default-non-conda-source"
@@ -258,7 +259,7 @@ class _Reader:
             place = self.file.item_place(text, *keys)
             if not is_url(text):
                 raise SpecError("a repository is a URL", place=place, remedy="write https://host/simple")
-            urls.append(clean_url(text, place, fragment=False).rstrip("/"))
+            urls.append(spec_url(text, place, fragment=False).rstrip("/"))
         allow = table.get("allow-pypi-requests", True)
         if not isinstance(allow, bool):
             raise self.file.error(

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from hermetic.errors import Place, SpecError
 from hermetic.spec.model import PipOptions, PipRequirement
+from hermetic.spec.passwords import spec_url
 from hermetic.spec.pep508 import Origin, local_path, normal_name, path_prefix, pip_requirement
 from hermetic.spec.private_urls import is_private
 from hermetic.spec.text import quoted, read_text
-from hermetic.spec.urls import carries_secret, clean_url, is_url
+from hermetic.spec.urls import carries_secret, is_url
 
 _COMMENT = re.compile(r"(?:^|\s)#")
 _OPTION_TAIL = re.compile(r"\s--?[A-Za-z]")
@@ -218,7 +219,7 @@ class _Reader:
             self.warn("the password in the URL is not kept; write ${VARIABLE} in its place", origin)
         if value.startswith("${"):
             return value.rstrip("/")
-        return clean_url(value, origin.place, fragment=False).rstrip("/")
+        return spec_url(value, origin.place, fragment=False).rstrip("/")
 
     def find_links(self, value: str, origin: Origin) -> str:
         if is_url(value) and not value.lower().startswith("file:"):

@@ -231,11 +231,33 @@ def test_what_is_wrong_is_told_with_line_and_remedy(text: str, line: int | None,
     assert caught.value.place == Place("environment.yml", line)
 
 
-def test_a_literal_secret_is_dropped_and_told() -> None:
-    found = parse("channels:\n- https://me:s3cr3t@example.org/a\n- https://example.org/t/s3cr3t/b\ndependencies: []\n")
-    assert found.spec.channels == ("https://example.org/a", "https://example.org/b")
-    assert [warning.split(": ")[0] for warning in found.warnings] == ["environment.yml:2", "environment.yml:3"]
-    assert "s3cr3t" not in repr(found)
+@pytest.mark.parametrize("url", ["https://me:s3cr3t@example.org/a", "https://example.org/t/s3cr3t/b"])
+@pytest.mark.parametrize("key", ["channels", "pip-repositories"])
+def test_a_typed_secret_is_refused_with_the_way_out(key: str, url: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(f"dependencies: []\n{key}:\n- {url}\n")
+    assert caught.value.place == Place("environment.yml", 3)
+    assert "s3cr3t" not in str(caught.value)
+    assert "hermetic secret set" in (caught.value.remedy or "")
+
+
+def test_a_users_name_is_dropped_and_told() -> None:
+    found = parse("channels:\n- https://somebody@example.org/a\ndependencies: []\n")
+    assert found.spec.channels == ("https://example.org/a",)
+    assert [warning.split(": ")[0] for warning in found.warnings] == ["environment.yml:2"]
+
+
+def test_references_to_secrets_stay() -> None:
+    found = parse(
+        "channels:\n- https://${secret:user}:${secret:token.1}@example.org/a\n- https://example.org/t/${secret:t}/b\n"
+        "dependencies: []\nvariables:\n  DB_PASSWORD: ${secret:db}\n  DB: postgresql://u:${secret:db}@example.org/x\n"
+    )
+    assert found.spec.channels == (
+        "https://${secret:user}:${secret:token.1}@example.org/a",
+        "https://example.org/t/${secret:t}/b",
+    )
+    assert dict(found.spec.variables)["DB"] == "postgresql://u:${secret:db}@example.org/x"
+    assert not found.warnings
 
 
 def test_a_malformed_channel_url_is_not_repeated() -> None:

@@ -22,7 +22,7 @@ def parse(text: str) -> Spec:
 def test_a_list() -> None:
     found = parse(
         f"# made by a tool\n# platform: linux-64\n@EXPLICIT\n{BASE}/linux-64/b-1-0.conda#{MD5.upper()}\n"
-        f"https://me:secret@example.org/t/secret/ch/noarch/a-1-0.tar.bz2?sig=secret#sha256:{SHA}\n"
+        f"https://example.org/t/<TOKEN>/ch/noarch/a-1-0.tar.bz2?raw=1#sha256:{SHA}\n"
         f"{BASE}/linux-64/c-1-0.conda#{SHA}\n{BASE}/linux-64/d-1-0.conda\n"
         f"# pip demo @ https://example.org/demo-1.0-py3-none-any.whl --hash=sha256:{SHA}\n"
     )

@@ -64,7 +64,7 @@ def test_options(tmp_path: Path) -> None:
     found = read(
         tmp_path,
         "-i https://me:${TOKEN}@example.org/simple/\n"
-        "--extra-index-url=https://me:secret@example.org/extra\n"
+        "--extra-index-url=https://somebody@example.org/extra\n"
         "--extra-index-url https://example.org/extra --pre\n"
         "-f ./wheels\n-fhttps://example.org/links\n--find-links file:///abs\n"
         "--only-binary=:all:\n--no-binary mine,Other_One\n"
@@ -76,7 +76,27 @@ def test_options(tmp_path: Path) -> None:
     assert options.find_links == ("./wheels", "https://example.org/links", "/abs")
     assert (options.only_binary, options.no_binary, options.pre) == ((":all:",), ("mine", "other-one"), True)
     assert [warning.split(": ")[0][-2:] for warning in found.warnings] == [":2", "10", "11"]
-    assert "secret" not in repr(found)
+    assert "somebody" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-i https://me:hunter2@example.org/simple",
+        "--extra-index-url=https://${USER}:hunter2@example.org/extra",
+        "-f https://me:hunter2@example.org/links",
+        "a @ https://me:hunter2@example.org/a.whl",
+        "-e git+https://me:hunter2@example.org/a@v1#egg=a",
+        "a @ https://example.org/a.whl?sv=1&sig=hunter2",
+    ],
+)
+def test_a_typed_password_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
+    with pytest.raises(SpecError, match="typed password") as caught:
+        read(tmp_path, f"b\n{line}\n")
+    assert caught.value.place
+    assert caught.value.place.line == 2
+    assert "hunter2" not in str(caught.value)
+    assert "${secret:NAME}" in (caught.value.remedy or "")
 
 
 def test_the_later_word_on_a_project_wins(tmp_path: Path) -> None:
