@@ -1,7 +1,8 @@
 """A real PostgreSQL on loopback, on a free port, with a password; one for a test process, gone with it.
 
     def test_something(postgres: Postgres) -> None:
-        url = postgres.new_database()      # postgresql://user:password@127.0.0.1:PORT/NAME, empty
+        url = postgres.new_schema()        # postgresql://user:password@127.0.0.1:PORT/postgres?options=..., empty
+        url = postgres.new_database()      # the same with a database of its own, which costs a second
 
 Whoever runs the tests as root gets a server that runs as ``postgres``: it refuses to be root.
 """
@@ -43,6 +44,12 @@ class Postgres:
     programs: Path
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+
+    def new_schema(self) -> str:
+        """Make an empty schema; give the URL that leads into it."""
+        name = f"schema_{next(_numbers)}"
+        self.execute(f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}?options=-csearch_path%3D{name}"
 
     def new_database(self, name: str = "") -> str:
         """Make an empty database; give its URL."""
