@@ -32,6 +32,10 @@ def open_objects(address: WorkspaceAddress) -> ObjectStore:
         from hermetic.store.objects.s3 import S3Objects
 
         return S3Objects(read_bucket(where, address.place))
+    if scheme == "az":
+        from hermetic.store.objects.azure import AzureObjects
+
+        return AzureObjects(read_bucket(where, address.place, accounts=True))
     if scheme in {"http", "https"}:
         from hermetic.store.objects.served import ServedObjects
 

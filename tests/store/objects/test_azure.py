@@ -1,0 +1,268 @@
+"""Azure Blob, held to the emulator's word: real signatures, real refusals, real expiry."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from object_contract import WHEEL, Contract, written
+from support.azurite import ACCOUNT, KEY, Azurite, azurite
+
+from hermetic import secrets
+from hermetic.errors import CredentialsError, NetworkError, UsageError
+from hermetic.store.objects import ObjectStore, open_objects
+from hermetic.store.objects import azure as azure_module
+from hermetic.store.objects.azure import AzureObjects
+from hermetic.store.objects.bucket import Bucket
+from hermetic.store.objects.reading import PART
+from hermetic.workspace_config import WorkspaceAddress
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Azurite, monkeypatch: pytest.MonkeyPatch) -> Azurite:
+    for name in list(os.environ):
+        if name.startswith("AZURE_"):
+            monkeypatch.delenv(name)
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
+    return running
+
+
+@pytest.fixture
+def container(server: Azurite) -> str:
+    name = f"team-{uuid.uuid4().hex}"
+    server.make_container(name)
+    return name
+
+
+def opened(address: str) -> ObjectStore:
+    return open_objects(WorkspaceAddress("team", Path("/nonexistent"), artefacts=address))
+
+
+@pytest.fixture
+def objects(container: str) -> ObjectStore:
+    return opened(f"az://{ACCOUNT}/{container}/some/prefix")
+
+
+def get(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class TestContract(Contract):
+    @pytest.fixture
+    def objects(self, container: str) -> ObjectStore:
+        objects = AzureObjects(Bucket("az", container, "a/prefix", ACCOUNT))
+        objects.page_size = 10
+        return objects
+
+    @pytest.fixture
+    def read(self) -> Callable[[str], bytes]:
+        return lambda url: get(url)[1]
+
+    @pytest.fixture
+    def large(self) -> int:
+        return 2 * PART + 12345 // 32 * 32
+
+
+def test_prefixes_keep_workspaces_apart(container: str) -> None:
+    one, two, whole = (opened(f"az://{ACCOUNT}/{container}{prefix}") for prefix in ("/one", "/one-more/", ""))
+    one.put_bytes("a", b"1")
+    two.put_bytes("a", b"2")
+    assert list(one.keys("")) == list(two.keys("")) == ["a"]
+    assert list(whole.keys("")) == ["one-more/a", "one/a"]
+    assert two.get_bytes("a") == b"2"
+
+
+def test_the_signature_covers_the_blob_the_right_and_the_time(
+    objects: ObjectStore, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put_bytes(WHEEL, b"0123456789")
+    objects.put_bytes("other", b"another's")
+    url = objects.signed_url(WHEEL, expires=60)
+    query = parse_qs(urlsplit(url).query)
+    assert (query["sp"], query["sr"]) == (["r"], ["b"])
+    assert get(url) == (200, b"0123456789")
+    assert get(url, headers={"Range": "bytes=3-5"}) == (206, b"345")
+    bare, _, signed = url.partition("?")
+    path = urlsplit(bare).path
+    other = bare.replace(path, f"/{ACCOUNT}/{container}/some/prefix/other")
+    sooner = query["se"][0].replace(":", "%3A")
+    later = "2999-01-01T00%3A00%3A00Z"
+    assert sooner in url
+    tampered = url.replace("sig=", "sig=A")
+    for replayed in (bare, f"{other}?{signed}", url.replace(sooner, later), url.replace("sp=r", "sp=rwd"), tampered):
+        assert replayed != url
+        assert get(replayed)[0] == 403
+    for method, headers in (("PUT", {"x-ms-blob-type": "BlockBlob"}), ("DELETE", {})):
+        assert get(url, method, {"x-ms-version": "2020-10-02", **headers})[0] == 403
+    container_listing = f"{bare.partition('/some/')[0]}?restype=container&comp=list&{signed}"
+    assert get(container_listing)[0] == 403
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    monkeypatch.setattr(azure_module, "_now", lambda: hour_ago)
+    status, said = get(objects.signed_url(WHEEL, expires=3599 - 60))
+    assert status == 403
+    assert b"AuthenticationFailed" in said or b"AuthorizationFailure" in said
+    assert get(objects.signed_url(WHEEL, expires=3600 + 60))[0] == 200
+
+
+def test_addresses_are_for_https_alone_where_there_is_https(monkeypatch: pytest.MonkeyPatch, server: Azurite) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"AccountName={ACCOUNT};AccountKey={KEY}")
+    url = opened(f"az://{ACCOUNT}/container").signed_url(WHEEL, expires=60)
+    assert url.startswith(f"https://{ACCOUNT}.blob.core.windows.net/container/wheels/")
+    assert parse_qs(urlsplit(url).query)["spr"] == ["https"]
+
+
+def test_secrets_are_hidden_wherever_they_are_told(objects: ObjectStore) -> None:
+    signature = parse_qs(urlsplit(objects.signed_url(WHEEL, expires=60)).query)["sig"][0]
+    assert signature not in secrets.redact(f"asked for /x?a=b&sig={signature} and sig={urlsplit(signature).path}")
+    assert KEY not in secrets.redact(f"AccountKey={KEY}")
+
+
+def test_logs_tell_no_signature(objects: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:
+    objects.size("first")  # the client is made
+    with caplog.at_level(logging.DEBUG):
+        objects.put_bytes(WHEEL, b"x")
+        objects.get_bytes(WHEEL)
+        list(objects.keys(""))
+        url = objects.signed_url(WHEEL, expires=60)
+    assert caplog.records
+    text = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    assert parse_qs(urlsplit(url).query)["sig"][0] not in text
+    for telling in ("SharedKey", KEY, "StringToSign"):
+        assert telling not in text
+
+
+def test_blocks_that_were_never_committed_are_no_blob(objects: ObjectStore, container: str, tmp_path: Path) -> None:
+    path, _ = written(tmp_path, os.urandom(3 * PART))
+    with pytest.raises(Exception, match="sha256"):
+        objects.put(WHEEL, path, sha256="0" * 64)
+    assert objects.size(WHEEL) is None
+    assert list(objects.keys("")) == []
+
+
+def test_a_shared_signature_uploads_but_does_not_sign(
+    server: Azurite, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+    token = generate_container_sas(
+        ACCOUNT, container, account_key=KEY, permission=ContainerSasPermissions(read=True, write=True, list=True),
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )  # fmt: skip
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", f"?{token}")
+    monkeypatch.setenv("AZURE_STORAGE_SERVICE_ENDPOINT", f"{server.url}/{ACCOUNT}")
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    assert objects.put_bytes("a", b"x")
+    assert objects.get_bytes("a") == b"x"
+    with pytest.raises(CredentialsError, match="AZURE_STORAGE_SAS_TOKEN cannot sign") as caught:
+        objects.signed_url("a", expires=60)
+    assert "AZURE_STORAGE_KEY" in str(caught.value)
+    assert parse_qs(token)["sig"][0] not in secrets.redact(parse_qs(token)["sig"][0])
+    with pytest.raises(CredentialsError, match="refused") as caught:
+        objects.delete("a")
+    assert "AZURE_STORAGE_SAS_TOKEN" in str(caught.value)
+
+
+def test_the_accounts_key_alone_will_do(server: Azurite, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+    monkeypatch.setenv("AZURE_STORAGE_SERVICE_ENDPOINT", f"{server.url}/{ACCOUNT}")
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    assert objects.put_bytes("a", b"x")
+    assert get(objects.signed_url("a", expires=60)) == (200, b"x")
+
+
+BAD = {
+    "a wrong key": (
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "AccountName=team1;AccountKey=d3Jvbmc=;BlobEndpoint={url}/team1",
+    ),
+    "another account": ("AZURE_STORAGE_CONNECTION_STRING", "AccountName=other;AccountKey=d3Jvbmc="),
+    "no key": ("AZURE_STORAGE_CONNECTION_STRING", "AccountName=team1"),
+    "a key that is none": ("AZURE_STORAGE_KEY", "no key at all"),
+}
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD.values(), ids=BAD.keys())
+def test_wrong_credentials_name_their_variable(
+    server: Azurite, container: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    monkeypatch.setenv(variable, value.replace("{url}", server.url))
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    with pytest.raises(CredentialsError, match=variable) as caught:
+        objects.put_bytes("a", b"")
+    assert "d3Jvbmc=" not in str(caught.value)
+    assert "no key at all" not in str(caught.value)
+
+
+def test_no_credentials_name_the_variables_to_set(
+    server: Azurite, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    for act in (lambda: objects.size("a"), lambda: objects.signed_url("a", expires=60)):
+        with pytest.raises(CredentialsError, match="no credentials") as caught:
+            act()
+        assert "AZURE_STORAGE_CONNECTION_STRING" in str(caught.value)
+        assert "azure-identity" in str(caught.value)
+
+
+def test_a_container_that_is_not_there_is_told(server: Azurite) -> None:
+    objects = opened(f"az://{ACCOUNT}/nobodys")
+    for act in (
+        lambda: objects.put_bytes("a", b""),
+        lambda: list(objects.keys("")),
+        lambda: objects.size("a"),
+        lambda: objects.get_bytes("a"),
+        lambda: objects.delete("a"),
+    ):
+        with pytest.raises(UsageError, match="no such container"):
+            act()
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, server: Azurite) -> None:
+    nobody = f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/{ACCOUNT}"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", nobody)
+    monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
+    with pytest.raises(NetworkError, match="az://") as caught:
+        opened(f"az://{ACCOUNT}/container").size("a")
+    assert caught.value.remedy
+
+
+def test_a_client_that_is_not_installed_is_named(server: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
+    with pytest.raises(UsageError, match="azure-storage-blob") as caught:
+        opened(f"az://{ACCOUNT}/container").size("a")
+    assert "pip install 'hermetic[azure]'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["az://", "az://team1", "az://team1/C", "az://team1/c?sig=S3cr3t", "az://a:S3cr3t@team1/container"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        opened(address)
+    assert "S3cr3t" not in str(caught.value)
