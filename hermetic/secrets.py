@@ -25,11 +25,14 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from hermetic import vault_hook
 from hermetic.errors import CredentialsError, Place, UsageError
+
+Lookup: TypeAlias = Callable[[str], str | None]
+"""What gives the value of the secret of a name, None where there is none."""
 
 HIDDEN = "***"
 URL = "the URL"
@@ -136,15 +139,21 @@ def references(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check_secret_name(name) for name in _REFERENCE.findall(text)))
 
 
-def resolve(text: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "") -> str:
+def resolve(
+    text: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "", lookup: Lookup | None = None
+) -> str:
     """Put secrets into a text's ``${secret:NAME}``; other ``${...}`` stay. Raises as ``secret_value``."""
     if not references(text):
         return text
-    return _REFERENCE.sub(lambda found: secret_value(found[1], environ, needed_by=needed_by), text)
+    return _REFERENCE.sub(lambda found: secret_value(found[1], environ, needed_by=needed_by, lookup=lookup), text)
 
 
-def secret_value(name: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "") -> str:
+def secret_value(
+    name: str, environ: Mapping[str, str] | None = None, *, needed_by: str = "", lookup: Lookup | None = None
+) -> str:
     """Give a secret's value, from ``HERMETIC_SECRET_<NAME>`` or the key vault; ``needed_by`` is for the message.
+
+    ``lookup`` is asked in place of the vault that was told by ``use_vault``.
 
     Raises UsageError for what is no name, CredentialsError where there is no such secret, and whatever the vault does
     if it cannot be opened.
@@ -152,8 +161,9 @@ def secret_value(name: str, environ: Mapping[str, str] | None = None, *, needed_
     environ = os.environ if environ is None else environ
     variable = secret_variable(check_secret_name(name))
     value: str | None = environ.get(variable) or None
-    if value is None and vault_hook.lookup is not None:
-        value = vault_hook.lookup(name)
+    lookup = lookup or vault_hook.lookup
+    if value is None and lookup is not None:
+        value = lookup(name)
     if value is None:
         raise CredentialsError(
             f"{needed_by} needs the secret {name!r}, which is not there" if needed_by else f"no secret {name!r}",
@@ -162,7 +172,7 @@ def secret_value(name: str, environ: Mapping[str, str] | None = None, *, needed_
     return SecretText(value, name)
 
 
-def use_vault(lookup: Callable[[str], str | None] | None) -> None:
+def use_vault(lookup: Lookup | None) -> None:
     """Have a function asked for secrets from now on: it gives a name's value, or None."""
     vault_hook.lookup = lookup
 

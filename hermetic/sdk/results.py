@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hermetic.lock.model import Lock
+from hermetic.workspace_config import WorkspaceAddress
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class LocalBuild:
     """An environment on this machine's disk.
 
     ``key`` is the sha256 over what determines its bytes; ``changed`` is False where it was there already.
+    ``workspace`` tells where secrets are looked up (None: where the process's working folder says).
     """
 
     prefix: Path
@@ -23,6 +25,7 @@ class LocalBuild:
     lock: Lock = field(repr=False)
     lock_path: Path | None = None
     warnings: tuple[str, ...] = field(default=(), repr=False)
+    workspace: WorkspaceAddress | None = field(default=None, repr=False, compare=False)
 
     @property
     def python(self) -> Path:
@@ -30,10 +33,16 @@ class LocalBuild:
         return self.prefix / ("python.exe" if os.name == "nt" else "bin/python")
 
     def environment_variables(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Give the variables that a process in the environment gets, on top of ``base`` (default: this process's)."""
-        from hermetic.outputs.prefix.activation import activation_environment
+        """Give the variables that a process in the environment gets, on top of ``base`` (default: this process's).
 
-        return activation_environment(self.prefix, os.environ if base is None else base)
+        Secrets that they refer to are put in. Raises CredentialsError for one that is not there.
+        """
+        from hermetic.outputs.prefix.activation import activation_environment
+        from hermetic.sdk.vaults import lookup_in, use_vault_of
+
+        use_vault_of(None)
+        lookup = lookup_in(self.workspace) if self.workspace else None
+        return activation_environment(self.prefix, os.environ if base is None else base, lookup)
 
 
 @dataclass(frozen=True)
@@ -50,5 +59,5 @@ class LocalImage:
     changed: bool
     pushed: bool
     lock: Lock = field(repr=False)
-    lock_path: Path
+    lock_path: Path | None
     warnings: tuple[str, ...] = field(default=(), repr=False)

@@ -9,8 +9,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hermetic.errors import BuildError, MachineError
+
+if TYPE_CHECKING:
+    from hermetic.secrets import Lookup
 
 _UNSET = "***unset***"
 """How conda writes a variable that an environment takes away."""
@@ -19,13 +23,15 @@ _SOURCE_AND_TELL = 'for script in "$@"; do . "$script" 1>&2; done; command -p en
 _OF_THE_SHELL = ("_", "SHLVL", "PWD", "OLDPWD")  # what the shell sets for itself
 
 
-def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def activation_environment(
+    prefix: Path, base: Mapping[str, str] | None = None, lookup: Lookup | None = None
+) -> dict[str, str]:
     """Give the variables of a process that runs in a prefix: ``base`` (default: ours), changed by the prefix.
 
     The prefix's folders come first in ``PATH``, its variables are set, then its packages' activation scripts
     (``etc/conda/activate.d``) are run once, and what they export is taken over. Secrets that the environment's own
-    variables refer to are put in last, so no script sees them. Raises BuildError for a script that fails, MachineError
-    where there is no shell for it, CredentialsError for a secret that is not there.
+    variables refer to are put in last, so no script sees them; ``lookup`` as in ``secret_value``. Raises BuildError for
+    a script that fails, MachineError where there is no shell for it, CredentialsError for a secret that is not there.
     """
     environment = dict(os.environ if base is None else base)
     folders = [str(folder) for folder in _folders(prefix)]
@@ -45,12 +51,11 @@ def activation_environment(prefix: Path, base: Mapping[str, str] | None = None) 
     scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob("*.sh"))
     if scripts and os.name == "posix":
         environment = _run_scripts(scripts, environment)
-    return environment | with_secrets(
-        {name: value for name, value in declared.items() if environment.get(name) == value}
-    )
+    ours = {name: value for name, value in declared.items() if environment.get(name) == value}
+    return environment | with_secrets(ours, lookup)
 
 
-def with_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+def with_secrets(variables: Mapping[str, str], lookup: Lookup | None = None) -> dict[str, str]:
     """Give those of an environment's variables that refer to secrets, with the secrets in place of the references.
 
     Raises CredentialsError for a secret that is not there.
@@ -60,7 +65,10 @@ def with_secrets(variables: Mapping[str, str]) -> dict[str, str]:
         return {}
     from hermetic.secrets import resolve
 
-    return {name: resolve(value, needed_by=f"the environment variable {name}") for name, value in found.items()}
+    return {
+        name: resolve(value, needed_by=f"the environment variable {name}", lookup=lookup)
+        for name, value in found.items()
+    }
 
 
 def _folders(prefix: Path) -> list[Path]:
