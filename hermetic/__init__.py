@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from hermetic.sdk.functions import build, declare, lock
     from hermetic.sdk.results import LocalBuild, LocalImage
     from hermetic.sdk.sections import ContainerRegistry, DockerPlatform, DockerSection, PythonSection
+    from hermetic.sdk.workspace import Workspace
     from hermetic.spec.model import Spec
+    from hermetic.workspace.keyvault.keyvault import Keyvault
 
 _HOMES = {
     "CondaDependencies": "hermetic.sdk.conda_dependencies",
@@ -30,11 +32,13 @@ _HOMES = {
     "Environment": "hermetic.sdk.environment",
     "HermeticError": "hermetic.errors",
     "HermeticWarning": "hermetic.sdk.errors",
+    "Keyvault": "hermetic.workspace.keyvault.keyvault",
     "LocalBuild": "hermetic.sdk.results",
     "LocalImage": "hermetic.sdk.results",
     "Lock": "hermetic.lock.model",
     "PythonSection": "hermetic.sdk.sections",
     "Spec": "hermetic.spec.model",
+    "Workspace": "hermetic.sdk.workspace",
     "build": "hermetic.sdk.functions",
     "declare": "hermetic.sdk.functions",
 }
@@ -48,11 +52,13 @@ __all__ = [
     "Environment",
     "HermeticError",
     "HermeticWarning",
+    "Keyvault",
     "LocalBuild",
     "LocalImage",
     "Lock",
     "PythonSection",
     "Spec",
+    "Workspace",
     "build",
     "declare",
     "lock",

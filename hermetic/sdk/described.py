@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermetic.platforms import Accelerator, check_system
 from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
@@ -14,8 +14,12 @@ from hermetic.sdk.naming import check_name
 from hermetic.sdk.sections import DockerSection, PythonSection
 from hermetic.sdk.variables import Variables
 from hermetic.spec.azureml import OURS, Files, default_values
+from hermetic.spec.images import base_reference
 from hermetic.spec.model import Spec
 from hermetic.spec.pep508 import normal_name
+
+if TYPE_CHECKING:
+    from hermetic.sdk.kept import Kept
 
 
 class Described(Strict):
@@ -33,6 +37,8 @@ class Described(Strict):
         self._accelerator = str(Accelerator())
         self._system: dict[str, str] = {}
         self._source_builds: list[str] = []
+        self._kept: Kept | None = None  # the version that it was got as
+        self._source = ""  # the name of the file that it was made from, for people
 
     @property
     def name(self) -> str | None:
@@ -95,23 +101,22 @@ class Described(Strict):
         """Give what the environment declares as a Spec; relative paths start from its conda dependencies' ``root``."""
         python, docker = self.python, self.docker
         spec = Spec() if python.user_managed_dependencies else python.conda_dependencies.to_spec()
-        image, address = docker.base_image or "", docker.base_image_registry.address
         return replace(
             spec,
             variables=tuple({**dict(spec.variables), **self.environment_variables}.items()),
-            base=f"{address}/{image}" if image and address and not image.startswith(f"{address}/") else image,
+            base=base_reference(docker.base_image or "", docker.base_image_registry.address),
             base_dockerfile=docker.base_dockerfile or "",
             accelerator=Accelerator.parse(self.accelerator),
             system=tuple(self.system.items()),
             source_builds=tuple(self.source_builds),
         )
 
-    def _texts(self, root: Path) -> dict[str, str]:
-        """Give the definition as the files of a directory at ``root``, by name."""
+    def _texts(self, root: Path, *, version: bool = True) -> dict[str, str]:
+        """Give the definition as the files of a directory at ``root``, by name; without its version if so wished."""
         own: dict[str, Any] = {
             **self._values,
             "name": self.name,
-            "version": self.version,
+            "version": self.version if version else None,
             "environmentVariables": dict(self.environment_variables),
             "inferencingStackVersion": self.inferencing_stack_version,
         }

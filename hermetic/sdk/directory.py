@@ -8,6 +8,8 @@ never written.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -50,6 +52,10 @@ _REGISTRY = {
     "registryIdentity": "registry_identity",
 }
 _PLATFORM = {"os": "os", "architecture": "architecture"}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SECRET = re.compile(r"PASS|PWD|TOKEN|SECRET|KEY", re.IGNORECASE)
+_TELLING = 4
+"""Characters of a password from which on it is no accident that a variable has the same value."""
 _TARGET = {"accelerator": "accelerator", "system": "system", "sourceBuilds": "source_builds"}
 
 
@@ -155,8 +161,8 @@ def directory_texts(
     registry = docker.base_image_registry
     section["baseImageRegistry"] |= {name: getattr(registry, attribute) for name, attribute in _REGISTRY.items()}
     section["platform"] |= {name: getattr(docker.platform, attribute) for name, attribute in _PLATFORM.items()}
-    if not is_placeholder(registry.password):
-        section["baseImageRegistry"]["password"] = None
+    section["baseImageRegistry"]["password"] = written_password(registry.password)
+    if registry.password is not None and section["baseImageRegistry"]["password"] is None:
         warnings.warn(
             "the registry's password is not written: set it again after loading, or use '${NAME}', which stands for "
             "the environment variable NAME and is kept",
@@ -171,6 +177,20 @@ def directory_texts(
     document["docker"] = section
     texts[JSON_NAME] = json_text(document)
     return texts
+
+
+def written_password(password: str | None) -> str | None:
+    """Give what is written down for a password: the reference that it is, or the variable that it was taken from.
+
+    None for a password that was typed in: it is written nowhere.
+    """
+    if password is None or is_placeholder(password):
+        return password
+    if len(password) < _TELLING:
+        return None
+    names = sorted(name for name, value in os.environ.items() if value == password and _VARIABLE.match(name))
+    named = [name for name in names if _SECRET.search(name)] or names
+    return f"${{{named[0]}}}" if named else None
 
 
 class _Reader:

@@ -19,9 +19,13 @@ from hermetic.spec.azureml import Files
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
+    from hermetic.sdk.comparing import EnvironmentDiff
+    from hermetic.sdk.environments import Environments
     from hermetic.sdk.results import LocalBuild, LocalImage
+    from hermetic.sdk.versions import ImageDetails
+    from hermetic.sdk.workspace import Workspace
+    from hermetic.workspace.model import EnvironmentVersion
 
-_WORKSPACE = "it needs a Workspace, which comes with a later release; lock() and build_local(useDocker=False) need none"
 _CLOUD = "what a file says of it is kept and written back, and changes nothing here; remove the line"
 
 
@@ -33,9 +37,6 @@ class Environment(FromSources):
     """
 
     _elsewhere = {  # noqa: RUF012
-        **dict.fromkeys(
-            ("register", "get", "list", "label", "build", "get_image_details", "add_private_pip_wheel"), _WORKSPACE
-        ),
         "from_docker_build_context": "images come with a later release; from_dockerfile() takes a Dockerfile",
         **dict.fromkeys(("spark", "databricks", "r", "asset_id"), _CLOUD),
     }
@@ -45,8 +46,95 @@ class Environment(FromSources):
         made = copy.deepcopy(self)
         made.name = text_argument("clone", "new_name", new_name)
         made.version = None
+        made._kept = None  # noqa: SLF001
         made._values["assetId"] = None  # noqa: SLF001
         return made
+
+    # In a workspace
+
+    def register(self, workspace: Workspace, *, lock: Lock | str | os.PathLike[str] | None = None) -> Environment:
+        """Register the definition under its name; give it as the version that it is now.
+
+        A definition that a version has already is that version; another one is the next version. Either becomes the
+        latest. Nothing is solved: ``lock`` (a Lock, or a lockfile's path) becomes the version's lock if it has none.
+        Raises UsageError, with the way out, for paths of this machine, typed passwords and reserved names.
+        """
+        from hermetic.sdk.versions import register
+
+        return register(self, workspace, lock)
+
+    @staticmethod
+    def get(workspace: Workspace, name: str, version: str | int | None = None, label: str | None = None) -> Environment:
+        """Give a registered or curated environment: by version, by label, else the latest.
+
+        Raises MissingError, which tells what there is instead, and UsageError for both a version and a label.
+        """
+        from hermetic.sdk.environments import get_environment
+
+        return get_environment(workspace, name, version, label)
+
+    @staticmethod
+    def versions(workspace: Workspace, name: str) -> tuple[EnvironmentVersion, ...]:
+        """Give what is known of each version, the oldest first: who, when, labels, lock. Raises MissingError."""
+        from hermetic.sdk.environments import get_versions
+
+        return get_versions(workspace, name)
+
+    @staticmethod
+    def diff(
+        workspace: Workspace, name: str, old: str | int, new: str | int | None = None, *, other: str | None = None
+    ) -> EnvironmentDiff:
+        """Tell how two versions differ, in definition and lock; ``new`` is the latest unless it is named.
+
+        With ``other`` the new one is a version of that environment. Raises MissingError.
+        """
+        from hermetic.sdk.comparing import compare
+        from hermetic.sdk.environments import get_version
+
+        return compare(workspace, get_version(workspace, name, old), get_version(workspace, other or name, new))
+
+    @staticmethod
+    def label(workspace: Workspace, name: str, version: str | int, labels: Sequence[str]) -> None:
+        """Put labels on a version: they leave the version that had them. Raises UsageError, MissingError."""
+        from hermetic.sdk.versions import label
+
+        label(workspace, name, version, labels)
+
+    @staticmethod
+    def unlabel(workspace: Workspace, name: str, labels: Sequence[str]) -> None:
+        """Take labels away. Raises UsageError, MissingError."""
+        from hermetic.sdk.versions import unlabel
+
+        unlabel(workspace, name, labels)
+
+    def archive(self) -> None:
+        """Archive this version: it is never the latest any more, and still found by its number."""
+        from hermetic.sdk.versions import archive
+
+        archive(self)
+
+    def restore(self) -> None:
+        """Take this version back from the archive."""
+        from hermetic.sdk.versions import archive
+
+        archive(self, restore=True)
+
+    @staticmethod
+    def add_private_pip_wheel(workspace: Workspace, file_path: str | os.PathLike[str], exist_ok: bool = False) -> str:
+        """Upload a wheel of one's own, once; give its URL, which ``add_pip_package`` takes.
+
+        The URL names the wheel's bytes, and holds no signature. Other bytes under a name that is there are refused
+        unless ``exist_ok``; the earlier ones keep their URL. Raises ExistsError, and UsageError for what is no wheel.
+        """
+        from hermetic.sdk.versions import add_wheel
+
+        return add_wheel(workspace, file_path, exist_ok=exist_ok)
+
+    def get_image_details(self, workspace: Workspace) -> ImageDetails:
+        """Tell which image was built last of this environment, as it is in a workspace. Raises UsageError."""
+        from hermetic.sdk.versions import image_details
+
+        return image_details(self, workspace)
 
     # Directories
 
@@ -87,9 +175,10 @@ class Environment(FromSources):
 
         ``platforms`` are conda's (default: the declared ones, else those of the lock that is there, else this
         machine's). A lock that is there keeps its pins, except for the packages in ``update`` (``["*"]``: all).
-        ``exclude_newer`` is a date or time. Raises UnsatisfiableError, NetworkError and their kin.
+        ``exclude_newer`` is a date or time. A version that a workspace keeps has one lock for good: it is given, made
+        by whoever asks first, and only platforms are added. Raises UnsatisfiableError, NetworkError and their kin.
         """
-        from hermetic.sdk.functions import lock_environment
+        from hermetic.sdk.building import lock_environment
 
         return lock_environment(
             self,
@@ -104,7 +193,7 @@ class Environment(FromSources):
     @overload
     def build_local(
         self,
-        workspace: object = ...,
+        workspace: Workspace | None = ...,
         platform: str | None = ...,
         *,
         useDocker: Literal[False],  # noqa: N803
@@ -121,7 +210,7 @@ class Environment(FromSources):
     @overload
     def build_local(
         self,
-        workspace: object = ...,
+        workspace: Workspace | None = ...,
         platform: str | None = ...,
         useDocker: Literal[True] = ...,  # noqa: N803
         pushImageToWorkspaceAcr: bool = ...,  # noqa: N803
@@ -137,7 +226,7 @@ class Environment(FromSources):
 
     def build_local(
         self,
-        workspace: object = None,
+        workspace: Workspace | None = None,
         platform: str | None = None,
         useDocker: bool = True,  # noqa: N803  the v1 SDK's names
         pushImageToWorkspaceAcr: bool = False,  # noqa: N803
@@ -157,11 +246,14 @@ class Environment(FromSources):
         Its name is ``hermetic/env_`` and a hash of all that determines it. With ``useDocker=False`` a conda
         environment is built at ``prefix`` (default: ``.hermetic/envs/NAME``). Both are built from the lock at ``lock``
         (default: ``lockfiles/NAME.lock.json``), which is made first if it is missing or does not fit; with ``locked``
-        that is an error. ``workspace`` is not used.
-        """
-        from hermetic.sdk.functions import build_environment, build_environment_image
+        that is an error.
 
-        del workspace
+        A version of a workspace, and what it is with a ``workspace`` given, which registers it first, is built from the
+        lock that the workspace keeps for it; that is made by whoever builds or locks the version first.
+        """
+        from hermetic.sdk.building import build_environment, build_environment_image
+        from hermetic.sdk.versions import version_for
+
         if not useDocker and (pushImageToWorkspaceAcr or registry):
             raise UsageError(
                 "build_local: only an image can be pushed, and useDocker=False builds none",
@@ -169,9 +261,11 @@ class Environment(FromSources):
             )
         if useDocker and prefix is not None:
             raise UsageError("build_local: an image has no prefix", remedy="set useDocker=False to build on disk")
+        kept = version_for(self, workspace)
         if useDocker:
             return build_environment_image(
                 self,
+                kept,
                 platform=platform,
                 path=lock,
                 locked=locked,
@@ -183,6 +277,7 @@ class Environment(FromSources):
             )
         return build_environment(
             self,
+            kept,
             platform=platform,
             prefix=prefix,
             path=lock,
@@ -191,3 +286,11 @@ class Environment(FromSources):
             offline=offline,
             show_output=show_output,
         )
+
+    @staticmethod
+    def list(workspace: Workspace) -> Environments:
+        """Give the latest version of every environment, by name, the curated ones too: ``workspace.environments``."""
+        from hermetic.sdk.environments import Environments
+        from hermetic.sdk.workspace import checked_workspace
+
+        return Environments(checked_workspace(workspace, "list"))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from hermetic.errors import ExistsError, MissingError, UsageError
 
-__all__ = ["ArgumentError", "ExistsError", "HermeticWarning", "MissingError", "UnknownAttributeError"]
+__all__ = [
+    "ArgumentError",
+    "ExistsError",
+    "HermeticWarning",
+    "MissingError",
+    "UnknownAttributeError",
+    "UnknownEnvironmentError",
+]
 
 
 class ArgumentError(UsageError, TypeError):
@@ -17,6 +24,12 @@ class UnknownAttributeError(UsageError, AttributeError):
     """An attribute that an object does not have; also an ``AttributeError``."""
 
     code = "attribute"
+
+
+class UnknownEnvironmentError(UsageError, KeyError):
+    """A workspace has no environment of a name; also a ``KeyError``."""
+
+    code = "unknown"
 
 
 class HermeticWarning(UserWarning):

@@ -46,4 +46,4 @@ def test_the_room_lock_can_be_called_whatever_is_imported_first() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Enviroment'"):
         hermetic.Enviroment  # noqa: B018
-    assert not hasattr(hermetic, "Workspace")
+    assert not hasattr(hermetic, "Worksapce")

@@ -200,7 +200,9 @@ class TestUnknownAttributes:
             getattr(part, name)
         assert not hasattr(part, name)
 
-    @pytest.mark.parametrize(("name", "reason"), [("register", "needs a Workspace"), ("spark", "changes nothing here")])
+    @pytest.mark.parametrize(
+        ("name", "reason"), [("asset_id", "changes nothing here"), ("spark", "changes nothing here")]
+    )
     def test_what_the_v1_sdk_has_is_told_apart(self, environment: Environment, name: str, reason: str) -> None:
         with pytest.raises(AttributeError, match=reason):
             getattr(environment, name)
@@ -212,11 +214,11 @@ class TestUnknownAttributes:
             environment.clone = None  # type: ignore[method-assign,assignment]
 
     def test_are_refused_on_the_class_too(self) -> None:
-        with pytest.raises(AttributeError, match="needs a Workspace"):
-            Environment.get(None, "example")
+        with pytest.raises(AttributeError, match="changes nothing here"):
+            Environment.spark  # noqa: B018
         with pytest.raises(AttributeError, match="did you mean 'from_conda_specification'"):
             Environment.from_conda_specificaton("example", "environment.yml")
-        assert not hasattr(Environment, "list")
+        assert not hasattr(Environment, "databricks")
 
 
 class TestVariables:

@@ -1,0 +1,254 @@
+"""``Workspace``: where named environments, private wheels, secrets and builds are kept.
+
+The names are the Azure ML v1 SDK's; what they say of a cloud is taken and changes nothing. What differs, and why:
+docs/api.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermetic.errors import ExistsError, MissingError
+from hermetic.sdk.attributes import Strict, text_argument
+from hermetic.sdk.errors import ArgumentError
+from hermetic.workspace_config import (
+    DEFAULT_FOLDER,
+    WorkspaceAddress,
+    address_in,
+    read_workspace_file,
+    workspace_in,
+)
+
+if TYPE_CHECKING:
+    from hermetic.sdk.environments import Environments
+    from hermetic.workspace.keyvault.keyvault import Keyvault
+    from hermetic.workspace.workspace import Workspace as Room
+
+_CLOUD = frozenset(
+    "auth subscription_id resource_group location create_resource_group sku tags friendly_name storage_account "
+    "key_vault app_insights container_registry adb_workspace primary_user_assigned_identity cmk_keyvault "
+    "resource_cmk_uri hbi_workspace default_cpu_compute_target default_gpu_compute_target private_endpoint_config "
+    "private_endpoint_auto_approval show_output user_assigned_identity_for_cmk_encryption "
+    "system_datastores_auth_mode v1_legacy_mode workspace_id cloud _file_name _logger".split()
+)
+"""Parameters of the v1 SDK that tell which cloud is meant: taken, so that calls need not change."""
+_CONFIG = ".azureml/config.json"
+
+
+class Workspace(Strict):
+    """A workspace. It holds an address alone: it can be copied, pickled, and used by many threads and processes.
+
+    By default its parts stand in one folder, with nothing to start. ``Workspace(name)`` gives the one of that name;
+    ``create`` makes one, ``from_config`` finds the one that the working folder belongs to.
+    """
+
+    _elsewhere = {  # noqa: RUF012
+        "delete": "a workspace is a folder, or a database and a bucket: remove those where they are",
+        "get_default_datastore": "data stays where it is; private wheels go to add_private_pip_wheel()",
+        "compute_targets": "what runs, runs on this machine",
+        "subscription_id": "there is no cloud; remove the line",
+        "resource_group": "there is no cloud; remove the line",
+        "location": "there is no cloud; remove the line",
+    }
+
+    def __init__(self, name: str | None = None, *, workspace_name: str | None = None, **cloud: object) -> None:
+        _refuse_unknown("Workspace", cloud)
+        wanted = name if name is not None else workspace_name
+        found = Workspace.get(text_argument("Workspace", "name", wanted))
+        self._address: WorkspaceAddress = found._address  # noqa: SLF001  of its own class
+
+    @classmethod
+    def _at(cls, address: WorkspaceAddress) -> Workspace:
+        made: Workspace = cls.__new__(cls)
+        made._address = address
+        return made
+
+    @staticmethod
+    def create(
+        name: str,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        database: str = "",
+        artefacts: str = "",
+        registry: str = "",
+        keyvault: str = "",
+        exist_ok: bool = False,
+        **cloud: object,
+    ) -> Workspace:
+        """Make a workspace; with ``exist_ok`` one that is there is given.
+
+        ``path`` is its folder (default: ``.hermetic/workspace`` in the working folder). A shared one has a
+        ``database`` (``postgresql://...``), ``artefacts`` (a folder, or ``s3://``, ``az://``, ``gs://``, ``https://``)
+        and a ``registry`` for images; ``keyvault`` is ``keyring`` or ``file``. ``${NAME}`` in them stands for an
+        environment variable. Raises ExistsError, and UsageError for what cannot be understood.
+        """
+        from hermetic.workspace.workspace import Workspace as Room
+
+        _refuse_unknown("create", cloud)
+        folder = Path.cwd() / (DEFAULT_FOLDER if path is None else os.fspath(path))
+        values = {"database": database, "artefacts": artefacts, "registry": registry, "keyvault": keyvault}
+        given = {key: text_argument("create", key, value) for key, value in values.items() if value}
+        address = address_in(folder, text_argument("create", "name", name), given)
+        Room.create(address, exist_ok=exist_ok)
+        return Workspace._at(address)
+
+    @staticmethod
+    def from_config(path: str | os.PathLike[str] | None = None, **cloud: object) -> Workspace:
+        """Give the workspace that a folder belongs to (default: the working one), or the one that a file names.
+
+        Its name stands in ``hermetic.toml``, in a table ``[workspace]``, or in the v1 SDK's ``config.json``, in the
+        folder or above. One that is named there and not made yet is made, unless it has a database of its own.
+        Raises UsageError where no file names one.
+        """
+        from hermetic.workspace.opening import find_address, opened
+
+        _refuse_unknown("from_config", cloud)
+        address: WorkspaceAddress | None = None
+        if path is not None:
+            start = Path(path if isinstance(path, os.PathLike) else text_argument("from_config", "path", path))
+            if not start.exists():
+                raise MissingError(f"from_config: there is no {start}", remedy="give a folder, or a config.json")
+            name = cloud.get("_file_name")
+            if isinstance(name, str) and start.is_dir():
+                start /= name
+            if start.is_file():
+                address = read_workspace_file(start.absolute())
+            else:
+                address = workspace_in(start.absolute()) or find_address(start)
+        address = address or find_address()
+        opened(address)
+        return Workspace._at(address)
+
+    @staticmethod
+    def get(name: str, **cloud: object) -> Workspace:
+        """Give the workspace of a name: one of this machine's configuration, or the one of the working folder.
+
+        Raises UsageError where nothing tells where it is.
+        """
+        from hermetic.workspace.opening import find_address, opened
+
+        _refuse_unknown("get", cloud)
+        address = find_address(name=text_argument("get", "name", name))
+        opened(address)
+        return Workspace._at(address)
+
+    @property
+    def name(self) -> str:
+        """The workspace's name."""
+        return self._address.name
+
+    @property
+    def path(self) -> Path:
+        """The workspace's folder on this machine."""
+        return self._address.folder
+
+    @property
+    def environments(self) -> Environments:
+        """The latest version of every environment, by name, with the curated ones: a dictionary that loads lazily."""
+        from hermetic.sdk.environments import Environments
+
+        return Environments(self)
+
+    def get_default_keyvault(self) -> Keyvault:
+        """Give the workspace's secrets. They are also what references are looked up in from now on."""
+        from hermetic.sdk.vaults import use_vault_of
+
+        use_vault_of(self._address)
+        vault: Keyvault = self._room.keyvault()
+        return vault
+
+    def get_details(self) -> dict[str, str]:
+        """Tell where the workspace's parts stand; texts as they are declared, so variables stay unresolved."""
+        from hermetic.secrets import public_url
+
+        address = self._address
+        return {
+            "name": address.name,
+            "path": str(address.folder),
+            "database": public_url(address.database) if address.database else "",
+            "artefacts": public_url(address.artefacts) if "://" in address.artefacts else address.artefacts,
+            "registry": address.registry,
+            "keyvault": address.keyvault,
+        }
+
+    def write_config(self, path: str | os.PathLike[str] | None = None, file_name: str | None = None) -> None:
+        """Write the file by which ``from_config`` finds the workspace: ``.azureml/config.json`` in a folder.
+
+        ``path`` is the folder (default: the working one), ``file_name`` another name for the file. What the folder's
+        ``hermetic.toml`` says comes first, so one that names another workspace is an error.
+        """
+        from hermetic.files import write_whole
+
+        folder = Path.cwd() / ("" if path is None else os.fspath(path))
+        found = workspace_in(folder) if folder.is_dir() else None
+        if found and _whole(found) != _whole(self._address) and found.place and found.place.file.endswith(".toml"):
+            raise ExistsError(f"{found.place} names the workspace {found.name} already", remedy="change it there")
+        name = "config.json" if file_name is None else text_argument("write_config", "file_name", file_name)
+        file = folder / ".azureml" / name
+        write_whole(file, json.dumps(_values(self._address, folder), indent=4, ensure_ascii=False) + "\n")
+
+    @property
+    def _room(self) -> Room:
+        """The workspace's own room, opened once in a process."""
+        from hermetic.workspace.opening import opened
+
+        return opened(self._address)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Workspace) and _whole(other._address) == _whole(self._address)
+
+    def __hash__(self) -> int:
+        return hash(_whole(self._address))
+
+    def __repr__(self) -> str:
+        return f"Workspace(name={self.name!r}, path={str(self.path)!r})"
+
+
+def room_of(workspace: object, function: str) -> Room:
+    """Give the room of a workspace that was given as an argument. Raises ArgumentError for what is none."""
+    return checked_workspace(workspace, function)._room  # noqa: SLF001
+
+
+def checked_workspace(workspace: object, function: str) -> Workspace:
+    """Give an argument back if it is a Workspace. Raises ArgumentError."""
+    if isinstance(workspace, Workspace):
+        return workspace
+    raise ArgumentError(
+        f"{function}: workspace is a Workspace, not {'None' if workspace is None else type(workspace).__name__}",
+        remedy="give what Workspace.from_config() or Workspace.create() gives",
+    )
+
+
+def _whole(address: WorkspaceAddress) -> tuple[object, ...]:
+    return address.name, address.folder, address.database, address.artefacts
+
+
+def _values(address: WorkspaceAddress, folder: Path) -> dict[str, str]:
+    """Give what a config.json says; paths within its folder are relative, so that the folder may move."""
+    values = {
+        "workspace_name": address.name,
+        "path": _near(address.folder, folder),
+        "database": address.database,
+        "artefacts": address.artefacts if "://" in address.artefacts else _near(Path(address.artefacts), folder),
+        "registry": address.registry,
+        "keyvault": address.keyvault,
+    }
+    if not address.artefacts:
+        values["artefacts"] = ""
+    return {name: value for name, value in values.items() if value}
+
+
+def _near(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _refuse_unknown(function: str, cloud: dict[str, object]) -> None:
+    for name in cloud:
+        if name not in _CLOUD:
+            raise ArgumentError(
+                f"{function}: no parameter {name!r}",
+                remedy="remove it: docs/api.md tells which there are",
+            )
