@@ -63,7 +63,7 @@ def is_gone(folder: Path, build: Build, now: int) -> bool:
     """Tell whether the builder of a build that is not at its end is no more. ``now`` is the database's time in ms."""
     if build.machine == machine():
         with suppress(FileNotFoundError, PermissionError):  # another's folder: then its heartbeat tells
-            handle = os.open(hold_path(folder, build.id, build.builder), os.O_RDWR)
+            handle = os.open(hold_path(folder, build.id, build.builder), os.O_RDONLY)
             try:
                 return try_lock(handle)
             finally:
@@ -77,4 +77,4 @@ def last_words(folder: Path, build: Build) -> str:
         text = hold_path(folder, build.id, build.builder).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return text[-_WORDS:].strip()
+    return text.strip()[:_WORDS]

@@ -16,7 +16,9 @@ from hermetic.events import SILENT, Reporter
 from hermetic.platforms import current_platform
 from hermetic.project.project import Declaration
 from hermetic.project.workplace import Workplace
-from hermetic.workspace.model import EnvironmentVersion, ImageRecord
+from hermetic.workspace.builds.curated_locks import settle_curated
+from hermetic.workspace.curated.catalogue import curated, curated_versions
+from hermetic.workspace.model import Definition, EnvironmentVersion, ImageRecord
 from hermetic.workspace.settling import settle_lock
 from hermetic.workspace.stamps import now, user
 
@@ -73,13 +75,24 @@ def make_image(
     where, order = _order(workspace.address, version, project.config(), platforms)
     declaration = declaration_of(version, folder)
     wanted = order.platforms or (current_platform(),)
-    lock, digest = settle_lock(
-        workspace.environments, version, project, declaration, wanted, images=wanted, reporter=reporter
-    )
+    if curated_versions(version.name):
+        lock, digest = settle_curated(workspace.objects, version, project, declaration, wanted, reporter=reporter)
+    else:
+        lock, digest = settle_lock(
+            workspace.environments, version, project, declaration, wanted, images=wanted, reporter=reporter
+        )
     declaration = replace(declaration, spec=replace(declaration.spec, platforms=tuple(lock.platforms)))
     built = build_declared_images(project, declaration, order, locked=True, reporter=reporter)
     reporter.say(f"{version.name}:{version.version}: {_told(built, where)}")
     return Made(built, where, digest, tuple(_records(version, built, order, where)))
+
+
+def find_version(workspace: Workspace, name: str, version: int) -> EnvironmentVersion:
+    """Give a version of the workspace, or of a curated environment. Raises MissingError, UsageError."""
+    found = curated(name, version)
+    if found is None:
+        return workspace.environments.get(name, version)
+    return EnvironmentVersion(name, version, Definition(name, "", found.files), "", "hermetic")
 
 
 def declaration_of(version: EnvironmentVersion, folder: Path) -> Declaration:

@@ -9,15 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from hermetic.errors import BuildError, HermeticError, MachineError, NetworkError, Place
 from hermetic.workspace.builds.holding import BEAT, LEASE, let_go, work_folder
 from hermetic.workspace.builds.log import Log, catch_prints
-from hermetic.workspace.builds.making import make_image
+from hermetic.workspace.builds.making import find_version, make_image
 from hermetic.workspace.builds.model import CANCELLED, FAILED, SUCCEEDED, Build, CancelledError, DiedError
 from hermetic.workspace.builds.records import Records
+from hermetic.workspace.curated.catalogue import curated_versions
 from hermetic.workspace.workspace import Workspace
 from hermetic.workspace_config import WorkspaceAddress
 
@@ -88,12 +90,12 @@ class Run:
             build = self._build
             self._log.say(f"build {build.id} of {build.environment}, on {build.machine.partition('/')[0]}")
             self._folder.mkdir(parents=True)
-            version = self._workspace.environments.get(build.name, build.version)
+            version = find_version(self._workspace, build.name, build.version)
             made = make_image(
                 self._workspace, version, self._folder, platforms=platforms, addresses=addresses, reporter=self._log
             )
-            for record in made.records:
-                self._insist(lambda record=record: self._workspace.environments.add_image(record))  # type: ignore[misc]
+            for record in () if curated_versions(build.name) else made.records:
+                self._insist(partial(self._workspace.environments.add_image, record))
             self._log.say(f"done: {made.image.digest}")
             return SUCCEEDED, {"lock": made.lock, "result": made.to_dict()}
         except KeyboardInterrupt:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import channel as hand
-from support.yard import Yard
+from support.postgres import postgres  # noqa: F401  a fixture
+from support.yard import Yard, builders, until
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    """A channel, a store and a folder to work in; no Docker Engine and no registry, unless a test names one."""
     found = Yard(tmp_path, monkeypatch)
     hand.write_package(found.channel, "base", "1.0", files={"share/base.txt": "base\n"})
     hand.write_package(found.channel, "app", "1.0", depends=["base"], files={"bin/app": "#!/bin/sh\n"})
@@ -24,5 +27,15 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yard:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("HERMETIC_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("HERMETIC_CHANNELS", f"shop={found.channel}")
+    monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere")
-    return found
+    yield found
+    until(lambda: not builders(tmp_path))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def yards(request: pytest.FixtureRequest, yard: Yard) -> Yard:
+    """A yard for either database."""
+    if request.param == "postgresql":
+        yard.database = request.getfixturevalue("postgres").new_database()
+    return yard

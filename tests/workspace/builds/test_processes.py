@@ -1,0 +1,297 @@
+"""Builds and processes: several that want one thing, some that die, some that leave, some that are stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from support.postgres import Postgres
+from support.yard import Yard, builders, until
+
+from hermetic.errors import MachineError, UnsatisfiableError
+from hermetic.workspace.builds.joining import _WORKER
+from hermetic.workspace.builds.model import ACTIVE, CANCELLED, FAILED, RUNNING, SUCCEEDED, CancelledError, DiedError
+from hermetic.workspace.database.tables import builds
+from hermetic.workspace.workspace import Workspace
+
+STARTED = """
+import sys
+from pathlib import Path
+from hermetic.workspace.workspace import Workspace
+from hermetic.workspace_config import address_in
+workspace = Workspace.open(address_in(Path(sys.argv[1]), "team", {"database": sys.argv[2]}))
+build = workspace.builds.start(workspace.environments.get("train"))
+print(build.id, flush=True)
+"""
+WAITED = f"""{STARTED}
+for text in workspace.builds.follow(build.id):
+    print(text, end="")
+ended = workspace.builds.get(build.id)
+print(ended.state, ended.result.get("digest"), ended.lock)
+"""
+
+
+def start(yard: Yard, script: str) -> subprocess.Popen[str]:
+    """Run a script in a process group of its own."""
+    arguments = [sys.executable, "-c", script, str(yard.folder), yard.database]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def rest(process: subprocess.Popen[str]) -> str:
+    """Give what a script prints until it ends."""
+    assert process.stdout
+    text = process.stdout.read()
+    assert process.wait(60) == 0, text
+    return text
+
+
+def test_two_processes_that_want_one_build_make_one_and_both_have_it(yards: Yard) -> None:
+    workspace = yards.workspace()
+    yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
+        one = start(yards, WAITED)
+        gate.busy.wait()
+        other = start(yards, WAITED)
+        assert first_line(one) == first_line(other) == "1"
+        gate.opened.set()
+        told = {rest(process) for process in (one, other)}
+    assert len(told) == 1
+    (text,) = told
+    assert "locking train:1" in text
+    assert text.splitlines()[-1].startswith(f"{SUCCEEDED} sha256:")
+    assert len(workspace.builds.list()) == 1
+    assert len(gate.asked_for("app-1.0")) == 1
+
+
+def test_many_who_start_at_once_start_one(yards: Yard) -> None:
+    workspace = yards.workspace()
+    version = yards.registered(workspace, "train", "app")
+    with yards.gate() as gate, ThreadPoolExecutor(12) as pool:
+        found = set(pool.map(lambda _: workspace.builds.start(version).id, range(12)))
+        gate.opened.set()
+        (build,) = found
+        assert workspace.builds.wait(build).state == SUCCEEDED
+    assert len(workspace.builds.list()) == 1
+
+
+def test_what_differs_is_not_joined(yard: Yard) -> None:
+    workspace = yard.workspace()
+    with yard.gate() as gate:
+        first = workspace.builds.start(yard.registered(workspace, "train", "app"))
+        second = workspace.builds.start(yard.registered(workspace, "train", "app", "base"))
+        other = workspace.builds.start(workspace.environments.get("train", 1), platforms=["linux-aarch64"])
+        assert len({first.id, second.id, other.id}) == 3
+        gate.opened.set()
+        assert {workspace.builds.wait(build.id).state for build in (first, second, other)} == {SUCCEEDED}
+    assert {image.platform for image in workspace.environments.images("train", 1)} == {"linux-64", "linux-aarch64"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_builder_that_dies_is_found_out_at_once(yards: Yard, number: signal.Signals) -> None:
+    workspace = yards.workspace()
+    version = yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        ((process, held),) = builders(yards.root).items()
+        os.kill(process, number)
+        until(lambda: not builders(yards.root))
+        assert held.exists()
+        (ended,) = workspace.builds.list()
+        assert (ended.id, ended.state) == (build.id, FAILED)
+        assert isinstance(error := ended.failure(), DiedError)
+        assert "died" in error.message
+        assert error.remedy
+        assert ("Segmentation fault" in ended.error.get("said", "")) == (number == signal.SIGSEGV)
+        assert list(held.parent.iterdir()) == []
+        gate.opened.set()
+        again = workspace.builds.start(version)
+        assert again.id != build.id
+        assert workspace.builds.wait(again.id).state == SUCCEEDED
+
+
+def test_who_waits_for_a_builder_that_dies_hears_of_it(yard: Yard) -> None:
+    workspace = yard.workspace()
+    yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        waiting = start(yard, WAITED)
+        gate.busy.wait()
+        (process,) = builders(yard.root)
+        os.kill(process, signal.SIGKILL)
+        assert rest(waiting).splitlines()[-1].startswith(FAILED)
+
+
+def test_a_script_that_leaves_leaves_the_build_behind(yards: Yard) -> None:
+    workspace = yards.workspace()
+    yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
+        script = start(yards, STARTED)
+        assert script.wait(60) == 0
+        gate.busy.wait()
+        assert workspace.builds.get(1).state == RUNNING
+        gate.opened.set()
+        assert workspace.builds.wait(1).state == SUCCEEDED
+
+
+def test_a_script_that_is_killed_with_all_its_group_leaves_the_build_behind(yard: Yard) -> None:
+    workspace = yard.workspace()
+    yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        script = start(yard, WAITED)
+        gate.busy.wait()
+        os.killpg(script.pid, signal.SIGKILL)
+        script.wait()
+        gate.opened.set()
+        assert workspace.builds.wait(1).state == SUCCEEDED
+
+
+def test_a_build_is_cancelled_for_all(yards: Yard) -> None:
+    workspace = yards.workspace()
+    version = yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
+        waiting = start(yards, WAITED)
+        gate.busy.wait()
+        assert workspace.builds.cancel(1).state in {*ACTIVE, CANCELLED}
+        ended = workspace.builds.wait(1)
+        assert ended.state == CANCELLED
+        assert isinstance(ended.failure(), CancelledError)
+        lines = rest(waiting).splitlines()
+        assert lines[-1].startswith(CANCELLED)
+        assert lines[-2].endswith("cancelled")
+        until(lambda: not builders(yards.root))
+        gate.opened.set()
+        assert workspace.builds.cancel(1).state == CANCELLED
+        assert workspace.builds.wait(workspace.builds.start(version).id).state == SUCCEEDED
+
+
+def test_a_builder_that_is_told_to_stop_says_so(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        (process,) = builders(yard.root)
+        os.kill(process, signal.SIGTERM)
+        ended = workspace.builds.wait(build.id)
+        assert ended.state == FAILED
+        assert "SIGTERM" in str(ended.failure())
+        assert "SIGTERM" in workspace.builds.log(build.id)
+
+
+def as_if_elsewhere(workspace: Workspace, build: int, *, silent: int) -> None:
+    """Have a build look as another machine's whose builder was heard of some milliseconds ago."""
+    with workspace.database.write() as connection:
+        changed = {"machine": "far/1", "heartbeat": builds.c.heartbeat - silent}
+        connection.execute(update(builds).where(builds.c.id == build).values(changed))
+
+
+def test_a_builder_of_another_machine_is_given_up_when_it_is_not_heard_of(yards: Yard) -> None:
+    workspace = yards.workspace()
+    version = yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        as_if_elsewhere(workspace, build.id, silent=0)
+        assert workspace.builds.get(build.id).state == RUNNING
+        as_if_elsewhere(workspace, build.id, silent=3_600_000)
+        (process,) = builders(yards.root)
+        os.kill(process, signal.SIGSTOP)  # else its next heartbeat might come first
+        as_if_elsewhere(workspace, build.id, silent=3_600_000)
+        ended = workspace.builds.get(build.id)
+        os.kill(process, signal.SIGCONT)
+        assert isinstance(ended.failure(), DiedError)
+        until(lambda: not builders(yards.root))  # it hears that it was given up, and stops
+        assert workspace.builds.get(build.id) == ended
+
+
+def test_a_builder_that_hears_nothing_is_cancelled_without_it(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        (process,) = builders(yard.root)
+        os.kill(process, signal.SIGSTOP)
+        with workspace.database.write() as connection:
+            connection.execute(update(builds).values(heartbeat=0))
+        assert workspace.builds.cancel(build.id).state == CANCELLED
+        os.kill(process, signal.SIGCONT)
+        until(lambda: not builders(yard.root))
+        assert workspace.builds.get(build.id).state == CANCELLED
+
+
+def test_a_database_that_is_away_for_a_while_loses_nothing(yard: Yard, postgres: Postgres) -> None:
+    yard.database = postgres.new_database()
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        postgres.stop(at_once=True)
+        gate.opened.set()
+        postgres.start()
+        ended = workspace.builds.wait(build.id)
+    assert ended.state == SUCCEEDED
+    told = workspace.builds.log(build.id)
+    assert [line for line in told.splitlines() if "build 1 of" in line or "done: " in line] == [
+        told.splitlines()[0],
+        told.splitlines()[-1],
+    ]
+
+
+def test_a_builder_that_cannot_start_is_told_and_kept(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    broken = yard.root / "python"
+    broken.write_text("#!/bin/sh\necho no such luck >&2\nexit 3\n")
+    broken.chmod(0o755)
+    yard.patch.setattr(sys, "executable", str(broken))
+    with pytest.raises(MachineError, match="no such luck"):
+        workspace.builds.start(version)
+    (ended,) = workspace.builds.list()
+    assert ended.state == FAILED
+    assert list((yard.folder / "builds").iterdir()) == []
+
+
+def test_a_builder_that_never_begins_is_found_out(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    yard.patch.setattr(sys, "executable", "/bin/true")
+    build = workspace.builds.start(version)
+    ended = workspace.builds.get(build.id)
+    assert ended.state == FAILED
+    assert "did not begin" in str(ended.failure())
+
+
+def test_the_process_list_shows_nothing_of_the_job(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    with yard.gate() as gate:
+        build = workspace.builds.start(version)
+        gate.busy.wait()
+        (process,) = builders(yard.root)
+        words = Path(f"/proc/{process}/cmdline").read_bytes()
+        assert _WORKER.encode() in words
+        assert b"team" not in words
+        gate.opened.set()
+        workspace.builds.wait(build.id)
+
+
+def test_a_failure_that_everybody_waited_for_is_everybodys(yards: Yard) -> None:
+    workspace = yards.workspace()
+    yards.registered(workspace, "train", "app >=9")
+    told = [rest(start(yards, WAITED)) for _ in range(2)]
+    assert all(text.splitlines()[-1].startswith(FAILED) for text in told)
+    for build in workspace.builds.list():
+        assert isinstance(build.failure(), UnsatisfiableError)
