@@ -18,7 +18,8 @@ EXAMPLES = """\
 examples:
   hermetic export --format conda-lock -o conda-lock.yml
   hermetic export --format explicit --platform linux-64 > explicit.txt
-  hermetic export --format requirements > requirements.txt"""
+  hermetic export --format requirements > requirements.txt
+  hermetic export --format pylock -o out/pylock.toml --wheels out/wheels"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", "-o", metavar="FILE", default=None, help="the file to write (default: standard output)"
     )
+    parser.add_argument(
+        "--wheels",
+        metavar="FOLDER",
+        default=None,
+        help="put wheels that no other tool can fetch (a workspace's own, those built from source) into a folder, and "
+        "name them by their paths",
+    )
 
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
@@ -46,6 +54,7 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         arguments.format,
         arguments.platform,
         arguments.output,
+        wheels=arguments.wheels,
         reporter=ui.reporter,
     )
     if arguments.output:

@@ -36,15 +36,18 @@ def export_lock(
     platform: str | None,
     output: str | None,
     *,
+    wheels: str | None = None,
     reporter: Reporter = SILENT,
 ) -> str:
     """Give an environment's lock in another format, and write it to ``output`` if that is given.
 
+    ``wheels`` is the folder for those that no other tool can fetch: the file then names them by their paths.
     Formats that hold several platforms get all, unless one is named; what a format leaves out is told, and a warning
     tells that addresses are written without their credentials. Raises UsageError for what a format cannot hold.
     """
     from hermetic.lock.formats.dispatch import ONE_PLATFORM, WHEELS_ONLY
     from hermetic.lock.formats.dispatch import export_lock as export
+    from hermetic.project.carrying import refuse_private, with_carried
     from hermetic.store import Store
     from hermetic.store.index import locate_wheel
 
@@ -53,6 +56,14 @@ def export_lock(
     platforms = [choose_platform(lock, platform)] if platform or form in ONE_PLATFORM else []
     store = Store.open(config.store)
     bared: set[str] = set()
+    if wheels is None:
+        refuse_private(lock, platforms or sorted(lock.platforms), form)
+    else:
+        target = Path(output) if output else None
+        lock = with_carried(
+            lock, platforms or sorted(lock.platforms), form, Path(wheels), target, store=store, config=config,
+            reporter=reporter,
+        )  # fmt: skip
 
     def conda_address(package: CondaPackage) -> str:
         folder, had_credentials = public_channel_url(config, package.channel, package.subdir)
@@ -64,7 +75,7 @@ def export_lock(
             if form != "environment":
                 raise UsageError(
                     f"{wheel.name} was built here from {wheel.origin.url}: {form} has no address to name it by",
-                    remedy="put the wheel where others can fetch it, and require it from there",
+                    remedy="put it beside the file (--wheels FOLDER), or require it from where others can fetch it",
                 )
             return wheel.origin.url
         address = wheel.url or locate_wheel(config, wheel, store)

@@ -6,7 +6,7 @@ It is no lock: it names no digests of archives, and a solver still decides. For 
 from __future__ import annotations
 
 from hermetic.lock.formats.addresses import CondaAddress, split_conda_address
-from hermetic.lock.model import PlatformLock
+from hermetic.lock.model import PlatformLock, Wheel
 
 
 def format_environment_yml(
@@ -25,7 +25,7 @@ def format_environment_yml(
     dependencies: list[object] = [
         f"{package.name}={package.version}" + (f"={package.build}" if builds else "") for package in lock.conda
     ]
-    pins = [f"{wheel.name} @ {wheel.url}" if wheel.url else f"{wheel.name}=={wheel.version}" for wheel in lock.wheels]
+    pins = [_pin(wheel) for wheel in lock.wheels]
     if pins:
         if not any(package.name == "pip" for package in lock.conda):
             dependencies.append("pip")  # conda needs it in the environment to install the rest
@@ -39,3 +39,9 @@ def format_environment_yml(
     }
     heading = f"# Pins of a lock for {lock.platform}, exported by hermetic. A solver still decides: this is no lock.\n"
     return heading + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=200)
+
+
+def _pin(wheel: Wheel) -> str:
+    if not wheel.url:
+        return f"{wheel.name}=={wheel.version}"
+    return f"{wheel.name} @ {wheel.url}" if "://" in wheel.url else wheel.url  # pip takes a path only by itself

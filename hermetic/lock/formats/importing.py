@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from hermetic.errors import LockFileError, Place, UsageError
+from hermetic.errors import LockFileError, Place, SpecError, UsageError
 from hermetic.lock.file import lock_from_dict, lock_to_dict
 from hermetic.lock.formats.addresses import (
     ChannelName,
@@ -28,6 +28,7 @@ from hermetic.lock.model import CondaPackage, Lock, PlatformLock, Wheel
 from hermetic.lock.names import normal_name, provided
 from hermetic.lock.shape import Malformed
 from hermetic.platforms import NOARCH, PLATFORMS, Accelerator, VirtualPackage, check_platform, virtual_packages
+from hermetic.spec.private_urls import is_private, parse_private
 from hermetic.spec.urls import clean_url, is_url
 
 _SHOWN = 8
@@ -208,6 +209,14 @@ def wheel_entry(name: str, version: str, address: str, sha256: str | None, *, in
     Raises NotLockable, with the reason and the package, for what is no wheel with a sha256.
     """
     subject = f"{name} {version}".strip()
+    if is_private(address):
+        try:
+            private = parse_private(address)
+        except SpecError as error:
+            raise NotLockable(error.message, subject) from None
+        if sha256 not in {None, private.sha256}:
+            raise NotLockable("with another sha256 than its URL says", subject)
+        address, sha256, direct = private.url, private.sha256, True
     file_name = file_name_of(address)
     if not is_url(address):
         raise NotLockable("a file or project of the machine that locked", subject)

@@ -102,8 +102,10 @@ def _body(where: Mapping[str, Wheel], wheel_address: WheelAddress, held: Abstrac
     yield "wheels = ["
     for file_name, wheel in sorted(wheels.items()):
         size = f", size = {wheel.size}" if wheel.size else ""
+        address = wheel_address(wheel)
+        key = "url" if "://" in address else "path"
         yield (
-            f"  {{ name = {_text(file_name)}, url = {_text(wheel_address(wheel))}{size}, "
+            f"  {{ name = {_text(file_name)}, {key} = {_text(address)}{size}, "
             f"hashes = {{ sha256 = {_text(wheel.sha256)} }} }},"
         )
     yield "]"

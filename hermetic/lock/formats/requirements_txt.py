@@ -82,7 +82,8 @@ def _pins(lock: Lock, names: Sequence[str], wheel_address: WheelAddress) -> Mapp
 
 def _pin(wheel: Wheel, wheel_address: WheelAddress) -> str:
     if wheel.url or wheel.origin:
-        return f"{wheel.name} @ {wheel_address(wheel)}"
+        address = wheel_address(wheel)
+        return f"{wheel.name} @ {address}" if "://" in address else address  # pip takes a path only by itself
     return f"{wheel.name}=={wheel.version}"
 
 
