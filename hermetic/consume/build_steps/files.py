@@ -70,7 +70,7 @@ def pairs(texts: list[str]) -> dict[str, Path]:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise UsageError(f"{text!r} is no NAME=FILE", remedy="write the package's name, = and its file")
-        found[name] = Path(path)
+        found[name] = Path(path).absolute()
     return found
 
 
@@ -102,3 +102,11 @@ def take_archives(part: PlatformLock, archives: Mapping[str, Path], store: Store
         if not path.is_file():
             raise UsageError(f"there is no archive of {name}", place=Place(os.fspath(path)))
         store.put_file(path, expected=digests[name])
+
+
+def remove_dangling(folder: Path) -> None:
+    """Remove links that lead to nothing, or out of the folder: a build system cannot keep those."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not (path.exists() and path.resolve().is_relative_to(root)):
+            path.unlink()

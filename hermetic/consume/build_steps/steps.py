@@ -157,7 +157,7 @@ def make_image(
     digest.write_text(f"{image.manifest.digest}\n", encoding="ascii")
 
 
-def make_environment(part: Path, archives: Mapping[str, Path], prefix: str, link_scripts: str, out: Path) -> None:
+def make_environment(part: Path, archives: Mapping[str, Path], prefix: str, *, link_scripts: str, out: Path) -> None:
     """Write an environment as a folder whose files say that it lies at ``prefix``."""
     from hermetic.outputs.prefix.build import make
     from hermetic.outputs.prefix.state import STATE_FILE

@@ -36,9 +36,9 @@ if [ -z "${BASH_VERSION:-}" ] && command -v bash >/dev/null 2>&1; then exec bash
 class Survey:
     """What follows for all packages of an environment together.
 
-    ``layout`` tells where things lie. ``lost`` are the paths of each owner that another's files replace, ``variables``
-    those of packages and of the lock, ``activation`` the paths of activation scripts. ``compiles`` tells whether modules
-    get pyc files here.
+    ``layout`` tells where things lie. ``lost`` are the paths of each owner that another's files replace,
+    ``variables`` those of packages and of the lock, ``activation`` the paths of activation scripts. ``compiles`` tells
+    whether modules get pyc files here.
     """
 
     layout: PrefixLayout
