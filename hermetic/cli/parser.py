@@ -26,6 +26,7 @@ VERBS = {
     "diff": "show what differs between two locks",
     "base": "know, pin and update what images stand on",
     "channel": "make a conda channel from the running Python",
+    "workspace": "make, show and serve a workspace that a team shares, or one person has",
     "secret": "keep passwords and tokens that environments refer to",
     "store": "look at the store, or check it",
     "completion": "print a shell completion script",

@@ -36,6 +36,10 @@ CALLS = {
     "build --oci-layout out --explain": "build --explain",
     "verify out": "verify of an image",
     "pack -o x.sh": "pack",
+    "workspace init team --artefacts files": "workspace init",
+    "workspace key add --note ci": "workspace key add",
+    "workspace show": "workspace show",
+    "workspace key revoke wheels/x/y.whl": "workspace key",
     "build nothere": "an error",
     "build --nosuch": "an error",
 }

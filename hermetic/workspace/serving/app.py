@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from hermetic.errors import HermeticError
 from hermetic.secrets import redact
 from hermetic.store.objects.model import LONGEST_EXPIRY
+from hermetic.store.objects.served import HEALTH
 from hermetic.store.objects.signing import Claim, SigningKey, is_signed, read_claim, read_path
 from hermetic.workspace.serving.connections import EXTENSION, GoneError
 from hermetic.workspace.serving.files import Headers, entity_tag, file_headers, open_object
@@ -26,8 +27,6 @@ from hermetic.workspace.serving.keys import KeyRing, WatchedKeys
 from hermetic.workspace.serving.limits import UNKNOWN, Proxies, RateLimit
 from hermetic.workspace.serving.ranges import still_the_same, wanted_bytes
 
-HEALTH = "/-/health"
-"""A path that no object has: whether the server is up, for whoever watches it."""
 SKEW = 60
 """Seconds that the clock of who signs may be ahead, where a URL is good for as long as any may be."""
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-_DIGEST = re.compile(r"(?:\A|/)([0-9a-f]{64})(?=[/.]|\Z)")
+_CONTENT = re.compile(r"wheels/([0-9a-f]{64})/[^/]+\Z|locks/([0-9a-f]{64})\.lock\.json\Z")
+"""Keys that name their content: what such a key leads to never changes."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _KINDS = {".json": b"application/json", ".whl": b"application/zip"}
 
@@ -47,8 +48,8 @@ def open_object(folder: Path, object_key: str) -> BinaryIO | None:
 
 def entity_tag(object_key: str, found: os.stat_result) -> bytes:
     """Give a file's strong entity tag: its digest, where its key holds one, else what changes when it is replaced."""
-    if digest := _DIGEST.search(object_key):
-        return f'"{digest[1]}"'.encode()
+    if digest := _digest(object_key):
+        return f'"{digest}"'.encode()
     return b'"%x-%x-%x"' % (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
@@ -65,9 +66,14 @@ def file_headers(object_key: str, left: float) -> Headers:
         (b"content-disposition", b'attachment; filename="%s"' % name.encode()),
         (b"accept-ranges", b"bytes"),
     ]
-    if digest := _DIGEST.search(object_key):
-        headers.append((b"repr-digest", b"sha-256=:%s:" % b64encode(bytes.fromhex(digest[1]))))
+    if digest := _digest(object_key):
+        headers.append((b"repr-digest", b"sha-256=:%s:" % b64encode(bytes.fromhex(digest))))
         headers.append((b"cache-control", b"private, max-age=%d, immutable" % max(0, int(left))))
     else:
         headers.append((b"cache-control", b"private, no-cache"))
     return headers
+
+
+def _digest(object_key: str) -> str:
+    found = _CONTENT.match(object_key)
+    return (found[1] or found[2]) if found else ""

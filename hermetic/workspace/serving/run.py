@@ -45,6 +45,12 @@ class Settings:
     times: Times = field(default_factory=Times)
     grace: int = 30
 
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can listen in: no certificate, no proxy that has one, not this machine alone."""
+        local = self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        return not (self.certificate or self.proxies.networks or local)
+
 
 class Serving(uvicorn.Server):
     """A folder that is served from when it is made; ``run`` answers, until ``stop``, SIGTERM or SIGINT.
