@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hermetic.errors import HermeticError
     from hermetic.lock.model import Lock
+    from hermetic.sdk.builds import EnvironmentBuild
     from hermetic.sdk.conda_dependencies import CondaDependencies
     from hermetic.sdk.environment import Environment
     from hermetic.sdk.errors import HermeticWarning
@@ -30,6 +31,7 @@ _HOMES = {
     "DockerPlatform": "hermetic.sdk.sections",
     "DockerSection": "hermetic.sdk.sections",
     "Environment": "hermetic.sdk.environment",
+    "EnvironmentBuild": "hermetic.sdk.builds",
     "HermeticError": "hermetic.errors",
     "HermeticWarning": "hermetic.sdk.errors",
     "Keyvault": "hermetic.workspace.keyvault.keyvault",
@@ -50,6 +52,7 @@ __all__ = [
     "DockerPlatform",
     "DockerSection",
     "Environment",
+    "EnvironmentBuild",
     "HermeticError",
     "HermeticWarning",
     "Keyvault",

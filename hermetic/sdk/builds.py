@@ -137,17 +137,14 @@ def build_environment(
     environment: Environment, workspace: Workspace, *, platforms: Sequence[str] | None = None
 ) -> EnvironmentBuild:
     """Build an Environment in a workspace: see Environment.build."""
-    from hermetic.sdk.kept import kept_of
-    from hermetic.sdk.registering import definition_of
+    from hermetic.sdk.versions import version_for
     from hermetic.sdk.workspace import room_of
     from hermetic.workspace.builds.making import find_version
 
     room = room_of(workspace, "build")
-    kept = kept_of(environment)
-    if kept and kept.workspace in {None, room.address}:  # a version that nobody changed: LATEST stays what it is
-        version = find_version(room, kept.name, kept.version)
-    else:
-        version = room.environments.register(definition_of(environment))
+    kept = version_for(environment, workspace, "build")  # a version that nobody changed: LATEST stays what it is
+    assert kept
+    version = find_version(room, kept.name, kept.version)
     return _known(workspace, room.builds.start(version, platforms=tuple(platforms or ())))
 
 

@@ -19,6 +19,7 @@ from hermetic.spec.azureml import Files
 
 if TYPE_CHECKING:
     from hermetic.lock.model import Lock
+    from hermetic.sdk.builds import EnvironmentBuild
     from hermetic.sdk.comparing import EnvironmentDiff
     from hermetic.sdk.environments import Environments
     from hermetic.sdk.results import LocalBuild, LocalImage
@@ -129,6 +130,20 @@ class Environment(FromSources):
         from hermetic.sdk.versions import add_wheel
 
         return add_wheel(workspace, file_path, exist_ok=exist_ok)
+
+    def build(
+        self, workspace: Workspace, image_build_compute: object = None, *, platforms: Sequence[str] | None = None
+    ) -> EnvironmentBuild:
+        """Register the environment and build its image, in a process of its own; give the build, to wait for or not.
+
+        A build of the same version that is under way is joined. The image goes to the workspace's registry, else into
+        the Docker Engine, else into a layout in the workspace's folder. ``platforms`` are conda's (default: this
+        machine's); ``image_build_compute`` names what only a cloud has. Raises what ``register`` raises.
+        """
+        from hermetic.sdk.builds import build_environment
+
+        del image_build_compute
+        return build_environment(self, workspace, platforms=platforms)
 
     def get_image_details(self, workspace: Workspace) -> ImageDetails:
         """Tell which image was built last of this environment, as it is in a workspace. Raises UsageError."""

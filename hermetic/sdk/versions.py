@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hermetic.lock.model import Lock
     from hermetic.sdk.environment import Environment
     from hermetic.sdk.workspace import Workspace
+    from hermetic.workspace.model import EnvironmentVersion
 
 
 class ImageDetails(dict[str, Any]):
@@ -31,10 +32,23 @@ class ImageDetails(dict[str, Any]):
 
 def register(environment: Environment, workspace: Workspace, lock: Lock | str | os.PathLike[str] | None) -> Environment:
     """Register an environment: see Environment.register."""
-    room = room_of(workspace, "register")
+    version, _ = registered(environment, workspace, lock)
+    return kept_environment(version, room_of(workspace, "register").address)
+
+
+def registered(
+    environment: Environment,
+    workspace: Workspace,
+    lock: Lock | str | os.PathLike[str] | None = None,
+    *,
+    labels: Sequence[str] = (),
+) -> tuple[EnvironmentVersion, bool]:
+    """Register an environment; give the version, and whether it is new. ``labels`` are put on it."""
+    environments = room_of(workspace, "register").environments
     definition = definition_of(environment)
     data = None if lock is None else _lock_bytes(environment, lock)
-    version = room.environments.register(definition, lock=data)
+    known = environments.find(definition.name)
+    version = environments.register(definition, lock=data)
     if data is not None:
         from hermetic.digest import sha256_bytes
 
@@ -42,17 +56,20 @@ def register(environment: Environment, workspace: Workspace, lock: Lock | str | 
             warnings.warn(
                 f"{version.name}:{version.version} has a lock already, and keeps it: the one given is not used",
                 HermeticWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-    return kept_environment(version, room.address)
+    if labels:
+        environments.label(version.name, version.version, labels)
+        version = environments.get(version.name, version.version)
+    return version, known is None or version.version > known.versions
 
 
-def version_for(environment: Environment, workspace: Workspace | None) -> Kept | None:
+def version_for(environment: Environment, workspace: Workspace | None, function: str = "build_local") -> Kept | None:
     """Tell which version an environment is; with a workspace it is registered first, unless it is one of it."""
     kept = kept_of(environment)
     if workspace is None:
         return kept
-    address = checked_workspace(workspace, "build_local")._address  # noqa: SLF001  of one package
+    address = checked_workspace(workspace, function)._address  # noqa: SLF001  of one package
     if kept is not None and kept.workspace in {None, address}:
         return kept
     return register(environment, workspace, None)._kept  # noqa: SLF001
@@ -83,6 +100,17 @@ def archive(environment: Environment, *, restore: bool = False) -> None:
             remedy="take one with Environment.get(workspace, name, version), or register it first",
         )
     room_at(kept.workspace).environments.archive(kept.name, kept.version, restore=restore)
+
+
+def archive_named(
+    workspace: Workspace, name: str, version: str | int | None, label: str | None, *, restore: bool
+) -> int | None:
+    """Archive or restore an environment, or one version of it; give the version's number."""
+    environments = room_of(workspace, "archive").environments
+    _refuse_curated(name, "archived")
+    number = environments.get(name, version, label).version if version is not None or label is not None else None
+    environments.archive(name, number, restore=restore)
+    return number
 
 
 def add_wheel(workspace: Workspace, file_path: str | os.PathLike[str], *, exist_ok: bool = False) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from hermetic.workspace_config import (
 )
 
 if TYPE_CHECKING:
+    from hermetic.sdk.builds import EnvironmentBuild
     from hermetic.sdk.environments import Environments
     from hermetic.workspace.keyvault.keyvault import Keyvault
     from hermetic.workspace.workspace import Workspace as Room
@@ -152,6 +154,13 @@ class Workspace(Strict):
 
         return Environments(self)
 
+    @property
+    def builds(self) -> Sequence[EnvironmentBuild]:
+        """All builds of environments, the newest first."""
+        from hermetic.sdk.builds import EnvironmentBuild
+
+        return EnvironmentBuild.list(self)
+
     def get_default_keyvault(self) -> Keyvault:
         """Give the workspace's secrets. They are also what references are looked up in from now on."""
         from hermetic.sdk.vaults import use_vault_of
@@ -205,6 +214,15 @@ class Workspace(Strict):
 
     def __repr__(self) -> str:
         return f"Workspace(name={self.name!r}, path={str(self.path)!r})"
+
+
+def workspace_at(start: str | None = None, name: str = "") -> Workspace:
+    """Give the workspace of a folder (default: the working one), or the one of a name. Raises UsageError."""
+    from hermetic.workspace.opening import find_address, opened
+
+    address = find_address(start, name)
+    opened(address)
+    return Workspace._at(address)  # noqa: SLF001
 
 
 def room_of(workspace: object, function: str) -> Room:
