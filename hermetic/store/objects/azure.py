@@ -71,9 +71,9 @@ class AzureObjects:
 
     def size(self, key: str) -> int | None:
         """Ask for an object's length."""
+        blob = self._blob(key)
         from azure.core.exceptions import ResourceNotFoundError
 
-        blob = self._blob(key)
         with self._faults(key):
             try:
                 return int(blob.get_blob_properties().size)
@@ -94,9 +94,9 @@ class AzureObjects:
 
     def delete(self, key: str) -> None:
         """Delete the blob."""
+        blob = self._blob(key)
         from azure.core.exceptions import ResourceNotFoundError
 
-        blob = self._blob(key)
         with self._faults(key):
             try:
                 blob.delete_blob()
@@ -106,10 +106,10 @@ class AzureObjects:
 
     def signed_url(self, key: str, *, expires: int) -> str:
         """Give the blob's address with a shared access signature: read, until a second, over https if there is any."""
+        check_expiry(expires)
+        blob = self._blob(key)
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
-        blob = self._blob(key)
-        check_expiry(expires)
         until = _now() + timedelta(seconds=expires)
         with self._faults(key):
             signature = generate_blob_sas(
@@ -141,10 +141,10 @@ class AzureObjects:
             return {"user_delegation_key": self._delegated[1]}
 
     def _in_blocks(self, key: str, file: Outgoing) -> bool:
+        blob = self._blob(key)
         from azure.core import MatchConditions
         from azure.storage.blob import BlobBlock
 
-        blob = self._blob(key)
         ours = os.urandom(12)  # two who send one key at once do not write each other's blocks
 
         def send(number: int, piece: bytes) -> Any:

@@ -36,6 +36,10 @@ def open_objects(address: WorkspaceAddress) -> ObjectStore:
         from hermetic.store.objects.azure import AzureObjects
 
         return AzureObjects(read_bucket(where, address.place, accounts=True))
+    if scheme == "gs":
+        from hermetic.store.objects.gcs import GcsObjects
+
+        return GcsObjects(read_bucket(where, address.place))
     if scheme in {"http", "https"}:
         from hermetic.store.objects.served import ServedObjects
 

@@ -27,6 +27,7 @@ from hermetic.store.objects.s3_faults import s3_faults
 _ANY_REGION = "us-east-1"
 _TAKEN = {409, 412}
 _CONNECT = 10.0
+_OF_A_PART = ("ETag", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256")
 
 
 class S3Objects:
@@ -49,28 +50,22 @@ class S3Objects:
 
     def put_bytes(self, key: str, data: bytes) -> bool:
         """Upload a document unless it is there."""
-        name = self._bucket.object_name(key)
+        client, target = self._object(key)
         digest = b64encode(hash_sha256(data).digest()).decode()
         return self._unless_taken(
             key,
-            lambda: self._client.put_object(
-                Bucket=self._bucket.name,
-                Key=name,
-                Body=data,
-                ContentType=_type(key),
-                ChecksumSHA256=digest,
-                IfNoneMatch="*",
+            lambda: client.put_object(
+                **target, Body=data, ContentType=_type(key), ChecksumSHA256=digest, IfNoneMatch="*"
             ),
         )
 
     def get_bytes(self, key: str) -> bytes:
         """Download a document."""
-        name = self._bucket.object_name(key)
+        client, target = self._object(key)
         for again in reversed(range(patience().retries + 1)):
             with s3_faults(self.where, key):
                 try:
-                    body = self._client.get_object(Bucket=self._bucket.name, Key=name)["Body"]
-                    with body:
+                    with client.get_object(**target)["Body"] as body:
                         return bytes(body.read())
                 except _broken_off():
                     if not again:
@@ -79,19 +74,20 @@ class S3Objects:
 
     def size(self, key: str) -> int | None:
         """Ask for an object's length."""
-        name = self._bucket.object_name(key)
+        client, target = self._object(key)
         with s3_faults(self.where, key):
             try:
-                return int(self._client.head_object(Bucket=self._bucket.name, Key=name)["ContentLength"])
-            except self._client.exceptions.ClientError as error:
-                if _status(error) == 404 and error.response.get("Error", {}).get("Code") != "NoSuchBucket":
+                return int(client.head_object(**target)["ContentLength"])
+            except client.exceptions.ClientError as error:
+                if _status(error) == 404:
                     return None
                 raise
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the bucket's part, a thousand at a time."""
+        client = self._client
         with s3_faults(self.where, prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
+            pages = client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket.name,
                 Prefix=self._bucket.beginning(prefix),
                 PaginationConfig={"PageSize": self.page_size},
@@ -102,63 +98,56 @@ class S3Objects:
 
     def delete(self, key: str) -> None:
         """Delete the object."""
-        name = self._bucket.object_name(key)
+        client, target = self._object(key)
         with s3_faults(self.where, key):
-            self._client.delete_object(Bucket=self._bucket.name, Key=name)
+            client.delete_object(**target)
 
     def signed_url(self, key: str, *, expires: int) -> str:
         """Presign a GET (Signature Version 4). It holds no longer than the credentials that sign it."""
-        name = self._bucket.object_name(key)
         check_expiry(expires)
+        client, target = self._object(key)
         with s3_faults(self.where, key):
-            return hidden(
-                self._client.generate_presigned_url(
-                    "get_object", Params={"Bucket": self._bucket.name, "Key": name}, ExpiresIn=expires
-                )
-            )
+            return hidden(client.generate_presigned_url("get_object", Params=target, ExpiresIn=expires))
 
     def _send(self, key: str, file: Outgoing) -> bool:
         if file.size <= PART:
             return self.put_bytes(key, file.read())
-        target = {"Bucket": self._bucket.name, "Key": self._bucket.object_name(key)}
+        client, target = self._object(key)
         with s3_faults(self.where, key):
-            target["UploadId"] = self._client.create_multipart_upload(**target, ContentType=_type(key))["UploadId"]
+            target["UploadId"] = client.create_multipart_upload(**target, ContentType=_type(key))["UploadId"]
 
         def send(number: int, piece: bytes) -> dict[str, Any]:
             with s3_faults(self.where, key):
-                tag = self._client.upload_part(**target, PartNumber=number, Body=piece)
-            checksums = {name: value for name, value in tag.items() if name.startswith("Checksum") and len(name) < 15}
-            return {"PartNumber": number, "ETag": tag["ETag"], **checksums}
+                sent = client.upload_part(**target, PartNumber=number, Body=piece)
+            return {"PartNumber": number, **{name: sent[name] for name in _OF_A_PART if name in sent}}
 
+        done = False
         try:
-            parts = send_parts(file, send)
+            parts = {"Parts": send_parts(file, send)}
             done = self._unless_taken(
-                key,
-                lambda: self._client.complete_multipart_upload(
-                    **target, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
-                ),
+                key, lambda: client.complete_multipart_upload(**target, MultipartUpload=parts, IfNoneMatch="*")
             )
-        except BaseException:
-            self._abort(target)
-            raise
-        if not done:
-            self._abort(target)
+        finally:
+            if not done:
+                with suppress(Exception):  # the bucket's own rules for what was never completed do it too
+                    client.abort_multipart_upload(**target)
         return done
 
     def _unless_taken(self, key: str, act: Callable[[], object]) -> bool:
         """Write; False if the key is taken, also by an earlier try of ours whose answer was lost."""
+        client = self._client
         with s3_faults(self.where, key):
             try:
                 act()
-            except self._client.exceptions.ClientError as error:
+            except client.exceptions.ClientError as error:
                 if _status(error) in _TAKEN or (_status(error) == 404 and self.size(key) is not None):
                     return False
                 raise
         return True
 
-    def _abort(self, target: dict[str, str]) -> None:
-        with suppress(Exception):  # the bucket's own rules for what was never completed do it too
-            self._client.abort_multipart_upload(**target)
+    def _object(self, key: str) -> tuple[Any, dict[str, str]]:
+        name = self._bucket.object_name(key)
+        return self._client, {"Bucket": self._bucket.name, "Key": name}
 
     @property
     def _client(self) -> Any:
@@ -169,7 +158,7 @@ class S3Objects:
     def _made(self) -> Any:
         from hermetic.store.objects.opening import needs
 
-        with needs("s3", "botocore"):
+        with needs("s3", "boto3"):
             import botocore.session
         session = botocore.session.Session()
         asked = patience()

@@ -253,10 +253,14 @@ def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, ser
 
 
 def test_a_client_that_is_not_installed_is_named(server: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
-    with pytest.raises(UsageError, match="azure-storage-blob") as caught:
-        opened(f"az://{ACCOUNT}/container").size("a")
-    assert "pip install 'hermetic[azure]'" in str(caught.value)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "azure"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "azure", None)
+    objects = opened(f"az://{ACCOUNT}/container")
+    for act in (lambda: objects.size("a"), lambda: list(objects.keys("")), lambda: objects.signed_url("a", expires=1)):
+        with pytest.raises(UsageError, match="azure-storage-blob") as caught:
+            act()
+        assert "pip install 'hermetic[azure]'" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import urllib.error
 import urllib.request
 import uuid
@@ -272,3 +273,14 @@ def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(UsageError) as caught:
         opened(address)
     assert "secret" not in str(caught.value).replace("secrets", "")
+
+
+def test_a_client_that_is_not_installed_is_named(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "botocore"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    objects = opened("s3://bucket")
+    for act in (lambda: objects.size("a"), lambda: list(objects.keys("")), lambda: objects.signed_url("a", expires=1)):
+        with pytest.raises(UsageError, match="boto3") as caught:
+            act()
+        assert "pip install 'hermetic[s3]'" in str(caught.value)
