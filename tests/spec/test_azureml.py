@@ -67,6 +67,15 @@ def test_user_managed_environments_have_no_conda_side(tmp_path: Path) -> None:
     assert found.spec.conda == found.spec.pip == ()
 
 
+def test_a_build_context_needs_no_conda_side_and_is_said_not_to_be_used(tmp_path: Path) -> None:
+    """The v1 SDK's from_docker_build_context writes the JSON alone."""
+    context = {"locationType": "git", "location": "https://example.org/x.git", "dockerfilePath": "Dockerfile"}
+    found = read_azureml(write(tmp_path, {"name": "x", "docker": {"buildContext": context}}, conda=""))
+    assert found.spec.conda == found.spec.pip == ()
+    assert found.values["docker"]["buildContext"] == context
+    assert "buildContext is kept and not used" in found.warnings[0]
+
+
 def test_a_dockerfile_stands_beside_or_inside(tmp_path: Path) -> None:
     values = {"name": "x", "docker": {"baseImage": "ignored", "baseDockerfile": "FROM a\n"}}
     assert read_azureml(write(tmp_path, values)).dockerfile == "FROM a\n"
