@@ -47,11 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("names", nargs="+", metavar="NAME", help="the secrets")
         elif name != "list":
             action.add_argument("name", metavar="NAME", help="the secret: letters, digits, '-', '_' and '.'")
+        if name == "set":
+            action.add_argument("typed", nargs="*", help=argparse.SUPPRESS)  # so that no message repeats it
         add_common(action)
 
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Do it."""
+    from hermetic.errors import UsageError
     from hermetic.report.secrets import deleted_text, kept_text, names_text
 
     vault = _vault(arguments.project)
@@ -59,6 +62,11 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         from hermetic.secrets import check_secret_name
 
         check_secret_name(arguments.name)  # before anybody types
+        if arguments.typed:
+            raise UsageError(
+                "a value on the command line is shown to every process, and kept by the shell",
+                remedy=f"run 'hermetic secret set {arguments.name}' and type it, or pipe it in; renew this one",
+            )
         vault.set_secret(arguments.name, _read(arguments.name))
         ui.result(kept_text(arguments.name, vault.kind), {"name": arguments.name, "kept_in": vault.kind})
     elif arguments.action == "get":

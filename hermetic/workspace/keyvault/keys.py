@@ -80,12 +80,7 @@ def _read(path: Path, vault: Place) -> bytes:
     place = Place(str(path))
     try:
         with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise CredentialsError(
-                    "others may read the key of your secrets",
-                    place=place,
-                    remedy=f"run 'chmod 600 {path}'; if they could for long, renew the secrets",
-                )
+            mode = os.fstat(file.fileno()).st_mode
             text = file.read(1000).decode("ascii", "replace")
     except FileNotFoundError:
         raise CredentialsError(
@@ -96,6 +91,12 @@ def _read(path: Path, vault: Place) -> bytes:
         ) from None
     except OSError as error:
         raise MachineError(f"cannot read it: {error.strerror}", place=place, remedy="check its permissions") from None
+    if os.name == "posix" and mode & 0o077:
+        raise CredentialsError(
+            "others may read the key of your secrets",
+            place=place,
+            remedy=f"run 'chmod 600 {path}'; if they could for long, renew the secrets",
+        )
     try:
         key = b64decode(text.removeprefix(_MARK), validate=False)
     except ValueError:

@@ -119,9 +119,16 @@ class Keyvault:
 
     def _chosen(self) -> Vault:
         """Give the vault to write to, and remember it if it was chosen just now."""
+        from hermetic.files import write_whole
+
+        if not self.address.folder.exists():
+            if self.address.database:  # what is in it is this machine's own
+                write_whole(self.address.folder / ".gitignore", "*\n")
+            else:
+                from hermetic.workspace.workspace import Workspace
+
+                Workspace.create(self.address, exist_ok=True)
         mark = self.address.folder / MARK
         if self.kind == "keyring" and not self.address.keyvault and not mark.exists():
-            from hermetic.files import write_whole
-
             write_whole(mark, f"secrets of this workspace are in the system keyring, as {self.service!r}\n")
         return self._vault()
