@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ class EnvironmentBuild(Strict):
         A build that failed raises what it failed of, unless told not to. Who stops waiting does not stop the build.
         """
         if show_output:
-            for text in self._builds.follow(self.id):
+            for text in self.follow():
                 print(text, end="", flush=True)
             ended = self._now
         else:
@@ -86,6 +86,10 @@ class EnvironmentBuild(Strict):
         if raise_on_error and (error := ended.failure()):
             raise error
         return self
+
+    def follow(self) -> Iterator[str]:
+        """Give what it tells, from its beginning and as it comes, until it has ended."""
+        return self._builds.follow(self.id)
 
     def get_log(self) -> str:
         """Give what it has told so far."""
@@ -133,7 +137,7 @@ class EnvironmentBuild(Strict):
         return f"EnvironmentBuild(id={self.id}, environment='{self.name}:{self.version}', status={self.status!r})"
 
 
-def build_environment(
+def build_version(
     environment: Environment, workspace: Workspace, *, platforms: Sequence[str] | None = None
 ) -> EnvironmentBuild:
     """Build an Environment in a workspace: see Environment.build."""

@@ -140,10 +140,10 @@ class Environment(FromSources):
         the Docker Engine, else into a layout in the workspace's folder. ``platforms`` are conda's (default: this
         machine's); ``image_build_compute`` names what only a cloud has. Raises what ``register`` raises.
         """
-        from hermetic.sdk.builds import build_environment
+        from hermetic.sdk.builds import build_version
 
         del image_build_compute
-        return build_environment(self, workspace, platforms=platforms)
+        return build_version(self, workspace, platforms=platforms)
 
     def get_image_details(self, workspace: Workspace) -> ImageDetails:
         """Tell which image was built last of this environment, as it is in a workspace. Raises UsageError."""
@@ -172,6 +172,7 @@ class Environment(FromSources):
         folder = Path(path if isinstance(path, os.PathLike) else text_argument("load_from_directory", "path", path))
         environment = Environment(None)
         environment._read(Files(folder), folder)
+        environment._source = folder.absolute().name
         return environment
 
     # Locking and building

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Update, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from hermetic.errors import UsageError
@@ -120,9 +119,17 @@ class Records:
 
     def append(self, build: int, number: int, chunk: str) -> None:
         """Write a chunk of a build's log; the same number again replaces it."""
-        dialect = postgresql.insert if self._database.kind == "postgresql" else sqlite.insert
+        added: Any
+        if self._database.kind == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert as or_update
+
+            added = or_update(build_log)
+        else:
+            from sqlalchemy.dialects.sqlite import insert as or_replace
+
+            added = or_replace(build_log)
+        added = added.values(build=build, number=number, text=chunk)
         with self._database.write() as connection:
-            added: Any = dialect(build_log).values(build=build, number=number, text=chunk)
             connection.execute(added.on_conflict_do_update(index_elements=["build", "number"], set_={"text": chunk}))
 
     def next_chunk(self, build: int) -> int:
