@@ -9,7 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from hermetic.errors import UsageError
-from hermetic.secrets import expand, hide, redact
+from hermetic.secrets import expand, hide
 from hermetic.workspace_config import WorkspaceAddress
 
 SQLITE = "workspace.sqlite"
@@ -35,8 +35,8 @@ def database_url(address: WorkspaceAddress) -> URL:
         # The variables of the user part stay out of the URL until it is taken apart: a password may hold any character.
         url = make_url(f"{scheme}://{kept}{at}{expand(host + rest[len(authority) :])}")
     except (ArgumentError, ValueError):
-        raise UsageError(
-            f"{redact(address.database)!r} is no address of a database", place=address.place, remedy=_REMEDY
+        raise UsageError(  # what is no URL cannot be told without its password
+            f"workspace {address.name}: what 'database' holds is no address of one", place=address.place, remedy=_REMEDY
         ) from None
     backend = url.get_backend_name()
     if backend == "sqlite":

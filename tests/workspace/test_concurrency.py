@@ -1,0 +1,84 @@
+"""Many at once, and some that die: no number is given twice, none is left out, and nothing is half there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workspace_samples import definition
+
+from hermetic.workspace.workspace import Workspace
+from hermetic.workspace_config import WorkspaceAddress
+
+HELPERS = Path(__file__).parent.parent / "helpers"
+CROWD = 50
+
+
+def crowd(address: WorkspaceAddress, *words: object) -> list[str]:
+    """Run helpers/registering_crowd.py; give its lines."""
+    with started(address, *words) as process:
+        out, _ = process.communicate()
+    assert not process.returncode
+    return out.splitlines()
+
+
+def started(address: WorkspaceAddress, *words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(HELPERS / "registering_crowd.py"), str(address.folder), address.database,
+         *map(str, words)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(HELPERS)},
+    )  # fmt: skip
+
+
+def test_fifty_processes_register_at_once(workspace: Workspace) -> None:
+    lines = crowd(workspace.address, "crowd", CROWD)
+    assert not [line for line in lines if line.startswith("failed")]
+    own, shared = zip(*(map(int, line.split()) for line in lines), strict=True)
+    assert len(set(shared)) == 1
+    assert sorted([*own, shared[0]]) == list(range(1, CROWD + 2))
+    found = workspace.environments.versions("train")
+    assert [one.version for one in found] == list(range(1, CROWD + 2))
+    for number, version in enumerate(own):
+        assert found[version - 1].definition == definition(content=f"own {number}")
+    assert [one.version for one in found if "latest" in one.labels] == [workspace.environments.get("train").version]
+
+
+def test_many_processes_create_one_workspace(address: WorkspaceAddress) -> None:
+    lines = crowd(address, "create", 8)
+    assert sorted(lines) == ["made", *["there"] * 7]
+    assert Workspace.open(address).environments.register(definition()).version == 1
+
+
+def test_many_processes_lock_one_version(workspace: Workspace) -> None:
+    workspace.environments.register(definition())
+    held = set(crowd(workspace.address, "lock", 12))
+    assert held == {workspace.environments.get("train").lock}
+    data = workspace.environments.lock_bytes("train", 1)
+    assert data
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first version", "next version"])
+def test_killed_at_any_step_of_registering(workspace: Workspace, first: bool) -> None:
+    """Killed before each statement of the change and before its commit: afterwards nothing of it is there."""
+    environments = workspace.environments
+    if not first:
+        environments.register(definition(content="old"))
+    before = environments.list(archived=True)
+    kills = 0
+    with started(workspace.address, "die", 20) as process:
+        assert process.stdin
+        assert process.stdout
+        while process.stdout.readline() == "killed\n":
+            kills += 1
+            assert environments.list(archived=True) == before
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+    assert not process.returncode
+    assert 5 <= kills < 20  # in the middle too, not only before and after
+    versions = environments.versions("train")
+    assert [one.version for one in versions] == ([1] if first else [1, 2])
+    assert versions[-1].definition == definition(content="new")
+    assert environments.register(definition(content="newer")).version == len(versions) + 1
