@@ -27,6 +27,8 @@ VERBS = {
     "base": "know, pin and update what images stand on",
     "channel": "make a conda channel from the running Python",
     "workspace": "make, show and serve a workspace that a team shares, or one person has",
+    "environment": "keep named, numbered environments in the workspace, and look at them",
+    "wheel": "keep wheels of one's own in the workspace, behind signed addresses",
     "secret": "keep passwords and tokens that environments refer to",
     "store": "look at the store, or check it",
     "completion": "print a shell completion script",

@@ -132,7 +132,12 @@ class Environment(FromSources):
         return add_wheel(workspace, file_path, exist_ok=exist_ok)
 
     def build(
-        self, workspace: Workspace, image_build_compute: object = None, *, platforms: Sequence[str] | None = None
+        self,
+        workspace: Workspace,
+        image_build_compute: object = None,
+        *,
+        platforms: Sequence[str] | None = None,
+        offline: bool = False,
     ) -> EnvironmentBuild:
         """Register the environment and build its image, in a process of its own; give the build, to wait for or not.
 
@@ -143,7 +148,7 @@ class Environment(FromSources):
         from hermetic.sdk.builds import build_version
 
         del image_build_compute
-        return build_version(self, workspace, platforms=platforms)
+        return build_version(self, workspace, platforms=platforms, offline=offline)
 
     def get_image_details(self, workspace: Workspace) -> ImageDetails:
         """Tell which image was built last of this environment, as it is in a workspace. Raises UsageError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hermetic.sdk.attributes import text_argument
 from hermetic.sdk.environment import Environment
 from hermetic.sdk.errors import ArgumentError, UnknownEnvironmentError
 from hermetic.sdk.kept import kept_environment
+from hermetic.sdk.registering import definition_of, environment_from
 from hermetic.sdk.workspace import Workspace, room_of
 from hermetic.workspace.curated.catalogue import catalogue, curated, curated_versions
 from hermetic.workspace.model import LATEST, Definition, EnvironmentVersion
@@ -120,6 +122,19 @@ def get_version(
     return room.environments.get(name, version, label)
 
 
+def parse_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Read NAME, NAME:VERSION or NAME@LABEL: give name, version and label. Raises UsageError."""
+    name, colon, version = text.partition(":")
+    if not colon:
+        name, at, label = text.partition("@")
+        if at and not label:
+            raise UsageError(f"{text!r} has no label behind @", remedy="write NAME@LABEL")
+        return name, None, label or None
+    if not version:
+        raise UsageError(f"{text!r} has no version behind the colon", remedy="write NAME:VERSION")
+    return name, version, None
+
+
 def get_versions(workspace: Workspace, name: str) -> tuple[EnvironmentVersion, ...]:
     """Give all versions of an environment: see Environment.versions."""
     room = room_of(workspace, "versions")
@@ -148,5 +163,12 @@ def curated_name(name: str) -> bool:
 def version_of(item: Curated) -> EnvironmentVersion:
     """Give a curated version as those of a workspace are given."""
     latest = curated_versions(item.name)[-1].version == item.version
-    definition = Definition(item.name, "", item.files)
+    definition = _definition(item.name, item.version)
     return EnvironmentVersion(item.name, item.version, definition, "", "hermetic", labels=(LATEST,) if latest else ())
+
+
+@cache
+def _definition(name: str, version: int) -> Definition:
+    found = curated(name, version)
+    assert found is not None
+    return definition_of(environment_from(name, version, found.files))

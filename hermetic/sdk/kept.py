@@ -41,8 +41,7 @@ class Kept:
 def kept_environment(version: EnvironmentVersion, workspace: WorkspaceAddress | None) -> Environment:
     """Give a version as an Environment that knows which one it is; no workspace means a curated one."""
     environment = environment_of(version)
-    digest = version.definition.digest or definition_of(environment).digest
-    environment._kept = Kept(version.name, version.version, digest, workspace)  # noqa: SLF001
+    environment._kept = Kept(version.name, version.version, version.definition.digest, workspace)  # noqa: SLF001
     return environment
 
 

@@ -49,7 +49,7 @@ def definition_of(environment: Environment) -> Definition:
         texts,
         spec.digest(),
         tuple(dict.fromkeys([*(item.text for item in spec.conda), *(item.text for item in spec.pip)])),
-        environment._source,  # noqa: SLF001
+        environment._source or (dependencies._file.name if dependencies._file else ""),  # noqa: SLF001
     )
 
 

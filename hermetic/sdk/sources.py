@@ -26,6 +26,7 @@ class FromSources(Described):
             text_argument("from_conda_specification", "file_path", file_path)
         )  # fmt: skip
         environment.python.conda_dependencies = CondaDependencies(path)
+        environment._source = Path(path).name
         return environment
 
     @classmethod
@@ -41,6 +42,7 @@ class FromSources(Described):
         if pip_version is not None:
             dependencies.add_conda_package(f"pip={text_argument('from_pip_requirements', 'pip_version', pip_version)}")
         environment.python.conda_dependencies = dependencies
+        environment._source = Path(file_path).name
         return environment
 
     @classmethod
@@ -65,6 +67,7 @@ class FromSources(Described):
         for note in found.warnings:
             warnings.warn(note, HermeticWarning, stacklevel=2)
         environment.python.conda_dependencies = CondaDependencies.from_spec(found.spec)
+        environment._source = f"the conda environment {Path(where).name}"
         return environment
 
     @classmethod

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.wheels import make_wheel
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "json.md").read_text()
 CALLS = {
@@ -40,6 +41,19 @@ CALLS = {
     "workspace key add --note ci": "workspace key add",
     "workspace show": "workspace show",
     "workspace key revoke wheels/x/y.whl": "workspace key",
+    "environment scaffold -n train -d train": "environment scaffold",
+    "environment register -d train": "environment register",
+    "environment register -d train -n other": "environment register",
+    "environment list": "environment list",
+    "environment show train": "environment show",
+    "environment show Hermetic-Minimal": "environment show",
+    "environment versions train": "environment versions",
+    "environment diff train other": "environment diff",
+    "environment archive other:1": "environment archive",
+    "environment archive other": "environment archive",
+    "environment download -n train -d copy": "environment download",
+    "wheel add mine-1.0-py3-none-any.whl": "wheel add",
+    "wheel list": "wheel add",
     "build nothere": "an error",
     "build --nosuch": "an error",
 }
@@ -58,7 +72,7 @@ def fits(said: Any, example: Any, where: str) -> None:
         return
     assert type(said) is type(example), where
     if isinstance(example, dict) and where.endswith(
-        (".platforms", ".layers.packages")
+        (".platforms", ".layers.packages", ".variables")
     ):  # keys are names; an empty example is any
         for item in said.values() if example else ():
             fits(item, next(iter(example.values())), where + "[]")
@@ -86,6 +100,7 @@ def test_documents_are_as_the_page_shows_them(tmp_path: Path, tiny_channel: Path
         found: dict[str, Any] = json.loads(ran.stdout or ran.stderr)
         return found
 
+    make_wheel(project, "mine", "1.0")
     for words, title in CALLS.items():
         said = call(*words.replace("CHANNEL", str(tiny_channel)).split())
         fits(said, documented(title), words)
@@ -98,6 +113,14 @@ def test_documents_are_as_the_page_shows_them(tmp_path: Path, tiny_channel: Path
     fits(found, documented("verify"), "verify")
     manifest = project / "hermetic.toml"
     manifest.write_text(manifest.read_text().replace("app=2", "app=1"))
+    (url,) = (item["url"] for item in call("wheel", "list")["wheels"])
+    fits(call("wheel", "sign", url, "--expires", "1h"), documented("wheel sign"), "wheel sign")
+    conda = project / "copy" / "conda_dependencies.yml"
+    conda.write_text(conda.read_text() + "variables: {A: b}\n")
+    fits(call("environment", "register", "-d", "copy"), documented("environment register"), "environment register")
+    found = call("environment", "diff", "train:1", "train:2")
+    assert found["definition"]
+    fits(found, documented("environment diff"), "environment diff")
     found = call("lock", "--check")
     assert not found["fits"]
     fits(found, documented("lock --check"), "lock --check")
