@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from crowds import crowd, started
 from workspace_samples import definition
 
 from hermetic.workspace.workspace import Workspace
 from hermetic.workspace_config import WorkspaceAddress
 
-HELPERS = Path(__file__).parent.parent / "helpers"
 CROWD = 50
-
-
-def crowd(address: WorkspaceAddress, *words: object) -> list[str]:
-    """Run helpers/registering_crowd.py; give its lines."""
-    with started(address, *words) as process:
-        out, _ = process.communicate()
-    assert not process.returncode
-    return out.splitlines()
-
-
-def started(address: WorkspaceAddress, *words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(HELPERS / "registering_crowd.py"), str(address.folder), address.database,
-         *map(str, words)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(HELPERS)},
-    )  # fmt: skip
 
 
 def test_fifty_processes_register_at_once(workspace: Workspace) -> None:

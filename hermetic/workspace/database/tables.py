@@ -37,10 +37,11 @@ def _text(name: str) -> Column[str]:
 workspace = Table(
     "workspace",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="one_workspace"), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     _text("name"),
     _text("created_at"),
     _text("created_by"),
+    CheckConstraint("id = 1", name="one_workspace"),
 )
 environments = Table(
     "environments",

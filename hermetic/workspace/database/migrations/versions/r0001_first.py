@@ -17,9 +17,10 @@ def upgrade() -> None:
     """Make all tables."""
     op.create_table(
         "workspace",
-        sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1", name="one_workspace"), autoincrement=False),
+        sa.Column("id", sa.Integer, autoincrement=False),
         *_texts("name", "created_at", "created_by"),
         sa.PrimaryKeyConstraint("id"),
+        sa.CheckConstraint("id = 1", name="one_workspace"),
     )
     op.create_table(
         "environments",
