@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from urllib.parse import parse_qs
+from collections.abc import Mapping
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from hermetic.errors import CredentialsError, MachineError, NetworkError, OfflineError, SpecError
 from hermetic.lock.programs import Ran, run
 from hermetic.lock.source import SourceBuild
-from hermetic.secrets import expand
+from hermetic.secrets import basic, expand
 from hermetic.spec.model import PipRequirement
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -65,7 +66,8 @@ async def _ask(requirement: PipRequirement, url: str, revision: str, *, offline:
             remedy="name the commit, or lock once online",
         )
     wanted = revision or "HEAD"
-    ran = await _git("ls-remote", "--", url, wanted, f"{wanted}^{{}}", place=requirement)
+    url, access = git_access(url, os.environ)
+    ran = await _git("ls-remote", "--", url, wanted, f"{wanted}^{{}}", place=requirement, access=access)
     if ran.status:
         if re.search(r"[Aa]uthentication|could not read Username|Permission denied|403|401", ran.said):
             raise CredentialsError(
@@ -90,11 +92,33 @@ async def _ask(requirement: PipRequirement, url: str, revision: str, *, offline:
     )
 
 
-async def _git(*arguments: str, place: PipRequirement) -> Ran:
+def git_access(url: str, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Give a repository's URL without its user and password, and the variables by which git sends them.
+
+    On a command line everybody would see them, git's own helpers' included: a header in the environment nobody does.
+    It goes to that host only, beside what ``environ`` tells git already.
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or parts.scheme not in {"http", "https"}:
+        return url, {}
+    name, colon, password = user.partition(":")
+    if name == "git" and not colon:  # everybody's name
+        return url, {}
+    ((header, value),) = basic(unquote(name), unquote(password)).items()
+    count = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    return urlunsplit(parts._replace(netloc=host)), {
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": f"http.{parts.scheme}://{host}/.extraHeader",
+        f"GIT_CONFIG_VALUE_{count}": f"{header}: {value}",
+    }
+
+
+async def _git(*arguments: str, place: PipRequirement, access: Mapping[str, str]) -> Ran:
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "LC_ALL": "C"}
     try:
         async with asyncio.timeout(_TIMEOUT):
-            return await run(["git", *arguments], environment)
+            return await run(["git", *arguments], {**environment, **access})
     except FileNotFoundError:
         raise MachineError("git is not installed", place=place.place, remedy="install git") from None
     except TimeoutError:

@@ -12,9 +12,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from hermetic.errors import CredentialsError, IntegrityError, MachineError, NetworkError, OfflineError
+from hermetic.lock.vcs import git_access
 from hermetic.plan.files import MTIME
 from hermetic.secrets import redact
 
@@ -66,22 +66,13 @@ class _Git:
     """The user's git on one repository: with the user's credentials, without the user's tastes."""
 
     def __init__(self, url: str, folder: Path, name: str) -> None:
-        parts = urlsplit(url)
-        user, at, host = parts.netloc.rpartition("@")
-        secret = bool(at) and (":" in user or parts.scheme in ("http", "https"))
-        self.url = urlunsplit(parts._replace(netloc=host)) if secret else url
+        self.url, access = git_access(url, {})
         self.folder = folder
         self.name = name
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         self.environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes"
         self.environment |= {name: value for name, value in os.environ.items() if name in _OF_THE_USER}
-        self.environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        if secret:  # in the environment, which only the user can read: a command line is for everybody
-            self.environment |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"url.{parts.scheme}://{parts.netloc}/.insteadOf",
-                "GIT_CONFIG_VALUE_0": f"{parts.scheme}://{host}/",
-            }
+        self.environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **access}
 
     def run(self, *arguments: str) -> None:
         """Run a command that has to succeed."""

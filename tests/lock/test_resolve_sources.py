@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.guarded import guarded
 from tiny_channel import Server, misbehaving, python, write_channel
 from tiny_wheels import make_wheel, write_index
 
@@ -266,6 +267,17 @@ class TestGit:
         assert again.platforms == lock.platforms
         workshop.lock([f"tool @ {address}@main"], "tool", previous=lock, update=["tool"])
         assert workshop.built[-1][0].commit == second
+
+    def test_a_secret_reaches_the_server_and_no_command_line(
+        self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, folder = workshop.repository("tool")
+        monkeypatch.setattr("hermetic.vault_hook.lookup", {"git-token": "hunter2+more/x"}.get)
+        with guarded(folder / ".git", "me", "hunter2+more/x") as guard:
+            lock = workshop.lock([f"tool @ git+{guard.address('me:${secret:git-token}')}/@main"], "tool")
+            assert guard.asked
+            assert guard.shown == []
+        assert "hunter2" not in format_lock(lock)
 
     def test_a_tag_and_a_commit(self, workshop: Workshop) -> None:
         address, folder = workshop.repository("tool")

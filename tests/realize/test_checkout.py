@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from source_samples import git, write_repository
+from support.guarded import guarded
 from support.servers import serve
 
 from hermetic.errors import CredentialsError, MachineError, NetworkError, OfflineError
@@ -114,23 +113,18 @@ def test_submodules_come_along_at_their_commits(
         checkout(repository.as_uri(), commit, tmp_path / "again", "demo")
 
 
-def test_a_password_stays_off_the_command_line_and_out_of_the_checkout(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A program in git's place notes how it is called; the real one does the work."""
+def test_a_password_stays_off_all_command_lines_and_out_of_the_checkout(repository: Path, tmp_path: Path) -> None:
+    """The server itself looks at every process while it is asked, git's own helpers too."""
     commit = write_repository(repository)
     git(repository, "update-server-info")
-    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
-    program = tmp_path / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nexec {real} "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    with serve(repository / ".git") as server:
-        address = server.url.replace("http://", "http://me:hunter2@")
-        checkout(f"{address}/", commit, tmp_path / "out", "demo")
+    with guarded(repository / ".git", "me", "hunter2+more") as guard:
+        checkout(f"{guard.address('me:hunter2%2Bmore')}/", commit, tmp_path / "out", "demo")
+        assert guard.asked
+        assert guard.shown == []
+        with pytest.raises(CredentialsError) as caught:
+            checkout(f"{guard.address('me:wrong-one')}/", commit, tmp_path / "refused", "demo")
+        assert "wrong-one" not in str(caught.value)
     assert (tmp_path / "out" / "src" / "a.py").exists()
-    assert "hunter2" not in (tmp_path / "calls").read_text()
     assert b"hunter2" not in b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
 
 
