@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from crowds import crowd
-from sqlalchemy import inspect, text
+from sqlalchemy import CheckConstraint, inspect, text
 from workspace_samples import definition
 
 from hermetic.errors import HermeticError, UsageError
@@ -67,7 +67,7 @@ def test_the_tables_are_what_the_code_says(workspace: Workspace) -> None:
         found = inspect(connection)
         for table in metadata.tables.values():  # Alembic does not compare these
             assert {one["name"] for one in found.get_check_constraints(table.name)} == {
-                one.name for one in table.constraints if one.__visit_name__ == "check_constraint"
+                one.name for one in table.constraints if isinstance(one, CheckConstraint)
             }
             partial = {one["name"] for one in found.get_indexes(table.name) if one.get("dialect_options")}
             assert ("builds_under_way" in partial) == (table.name == "builds")
