@@ -19,7 +19,7 @@ from hermetic.digest import canonical_json
 from hermetic.errors import ExistsError, IntegrityError, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.spec.private_urls import PrivateUrl, is_private, parse_private, private_url
-from hermetic.store.objects.model import MissingObjectError, ObjectStore, check_expiry, missing, other_size
+from hermetic.store.objects.model import MissingObjectError, ObjectStore, check_expiry, missing
 from hermetic.store.objects.private import EXPIRES
 from hermetic.workspace.model import PrivateWheel
 from hermetic.workspace.stamps import now, user
@@ -65,25 +65,18 @@ class Wheels:
         for a file that is no sound wheel.
         """
         file = read_wheel(Path(path), reporter=reporter)
-        others = self._named(file)
-        known = others.get(file.sha256)
-        if not known and others and not exist_ok:
-            raise _exists(file, others.values())
+        known = self._known(file, exist_ok=exist_ok)
         url = parse_private(private_url(self._workspace, file.sha256, file.file_name))
-        self._upload(file, url, reporter)
+        self._objects.put(url.key, file.path, sha256=file.sha256, reporter=reporter)
         if known:
             return known
         wheel = PrivateWheel(file.name, file.version, file.file_name, file.sha256, file.size, str(url), now(), user())
         folder = _folder(file.name, file.file_name)
         if self._objects.put_bytes(folder + _FIRST, _document(wheel)):
             return wheel
-        others = self._named(file)  # somebody was faster
-        if file.sha256 in others:
-            return others[file.sha256]
-        if not exist_ok:
-            raise _exists(file, others.values())
-        self._objects.put_bytes(f"{folder}{file.sha256}.json", _document(wheel))
-        return wheel
+        if not (known := self._known(file, exist_ok=exist_ok)):  # somebody else was first meanwhile
+            self._objects.put_bytes(f"{folder}{file.sha256}.json", _document(wheel))
+        return known or self._of_name(folder, file.sha256) or wheel
 
     def list(self) -> Listed:
         """Give all wheels, sorted by name, version and file name, the earlier of one name first."""
@@ -137,25 +130,36 @@ class Wheels:
         from packaging.utils import parse_wheel_filename
 
         name, version, _, _ = parse_wheel_filename(private.file_name)
-        folder = _folder(str(name), private.file_name)
-        for one in self._read(self._objects.keys(folder)):
-            if one.sha256 == private.sha256:
-                return one
+        if known := self._of_name(_folder(str(name), private.file_name), private.sha256):
+            return known
         size = self._objects.size(private.key)
         if size is None:
             raise missing(private.key, self._objects.where)
         return PrivateWheel(str(name), str(version), private.file_name, private.sha256, size, str(private))
 
-    def _upload(self, file: WheelFile, url: PrivateUrl, reporter: Reporter) -> None:
-        there = self._objects.size(url.key)
-        if there is None:
-            self._objects.put(url.key, file.path, sha256=file.sha256, reporter=reporter)
-        elif there != file.size:
-            raise other_size(url.key, self._objects.where, there, file.size)
+    def _known(self, file: WheelFile, *, exist_ok: bool) -> PrivateWheel | None:
+        """Give the wheel if it is kept. Raises ExistsError if only others have its name, unless ``exist_ok``."""
+        folder = _folder(file.name, file.file_name)
+        known = self._of_name(folder, file.sha256)
+        if known or exist_ok:
+            return known
+        first = self._record_at(folder + _FIRST)
+        if first:
+            raise _exists(file, first)
+        return None
 
-    def _named(self, file: WheelFile) -> dict[str, PrivateWheel]:
-        """Give what is known of a file name, by sha256."""
-        return {one.sha256: one for one in self._read(self._objects.keys(_folder(file.name, file.file_name)))}
+    def _of_name(self, folder: str, sha256: str) -> PrivateWheel | None:
+        """Give the wheel of these bytes among those of one file name."""
+        first = self._record_at(folder + _FIRST)
+        if first is None or first.sha256 == sha256:
+            return first
+        return self._record_at(f"{folder}{sha256}.json")
+
+    def _record_at(self, key: str) -> PrivateWheel | None:
+        try:
+            return self._record(key)
+        except MissingObjectError:
+            return None
 
     def _read(self, keys: Iterable[str]) -> Listed:
         from hermetic.store.threads import side_by_side
@@ -190,8 +194,7 @@ def _document(wheel: PrivateWheel) -> bytes:
     return canonical_json(values)
 
 
-def _exists(file: WheelFile, others: Iterable[PrivateWheel]) -> ExistsError:
-    first = next(iter(others))
+def _exists(file: WheelFile, first: PrivateWheel) -> ExistsError:
     by = f" by {first.created_by}" if first.created_by else ""
     return ExistsError(
         f"another wheel is called {file.file_name}: added {first.created_at}{by}, with sha256 {first.sha256}",

@@ -4,7 +4,7 @@ with s3_server() as server:
     server.environment          # what AWS clients need to be told
     server.make_bucket("team")
     server.later(3600)          # the server's clock goes ahead: signed URLs expire
-    server.faults.append(...)   # (method, part of the path) -> a status, or "drop"
+    server.faults.append(...)   # see support.forwarding
 """
 
 from __future__ import annotations
@@ -13,40 +13,38 @@ import hashlib
 import hmac
 import http.client
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from support.forwarding import Fault, Way, forwarding
 from support.needs import require
 
 ACCESS, SECRET, REGION = "AKIDEXAMPLE", "a/secret+key", "eu-north-1"
-Fault = Callable[[str, str], int | str | None]
 
 
 @dataclass
 class S3Server:
-    """A running server; ``seen`` are the (method, raw path with query, status) of all requests."""
+    """A running server; ``seen`` and ``faults`` are as those of support.forwarding."""
 
-    host: str
-    behind: str
-    seen: list[tuple[str, str, int]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    way: Way
     ahead: float = 0.0
 
     @property
-    def url(self) -> str:
-        return f"http://{self.host}"
+    def seen(self) -> list[tuple[str, str, int]]:
+        return self.way.seen
+
+    @property
+    def faults(self) -> list[Fault]:
+        return self.way.faults
 
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ENDPOINT_URL_S3": self.way.url,
             "AWS_ACCESS_KEY_ID": ACCESS,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": REGION,
@@ -72,7 +70,7 @@ class S3Server:
         """Ask moto itself, as the bucket's owner would."""
         scope = f"{ACCESS}/20260101/{REGION}/s3/aws4_request"
         headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
-        connection = http.client.HTTPConnection(self.behind)
+        connection = http.client.HTTPConnection(self.way.behind)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         data = answer.read()
@@ -94,73 +92,21 @@ def s3_server() -> Iterator[S3Server]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
-        behind = ":".join(map(str, moto.get_host_and_port()))
-        proxy = ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
-        proxy.daemon_threads = True
-        server = S3Server(f"127.0.0.1:{proxy.server_port}", behind)
-        proxy.s3 = server  # type: ignore[attr-defined]
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
+        with forwarding(":".join(map(str, moto.get_host_and_port()))) as way:
+            server = S3Server(way)
+            way.headers["x-amz-bucket-region"] = REGION  # S3 tells it to everybody, with a refusal too
+
+            def judge(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
+                problem = signature_problem(method, path, headers, body, time.time() + server.ahead)
+                if problem is None:
+                    return None
+                text = f"<Error><Code>{problem[0]}</Code><Message>{problem[1]}</Message></Error>"
+                return 400 if problem[0] == "AuthorizationHeaderMalformed" else 403, text.encode()
+
+            way.judge = judge
             yield server
-        finally:
-            proxy.shutdown()
-            proxy.server_close()
-            thread.join()
     finally:
         moto.stop()
-
-
-class _Proxy(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        s3: S3Server = self.server.s3  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        for fault in list(s3.faults):
-            found = fault(self.command, self.path)
-            if found == "drop":
-                s3.seen.append((self.command, self.path, 0))
-                self.close_connection = True
-                return
-            if found:
-                self._refuse(s3, int(found), "SlowDown", "reduce your request rate")
-                return
-        problem = signature_problem(self.command, self.path, dict(self.headers.items()), body, time.time() + s3.ahead)
-        if problem:
-            self._refuse(s3, 400 if problem[0] == "AuthorizationHeaderMalformed" else 403, *problem)
-            return
-        connection = http.client.HTTPConnection(s3.behind)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"expect", "connection"}}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        data = answer.read()
-        s3.seen.append((self.command, self.path, answer.status))
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in {"content-length", "connection", "transfer-encoding", "server", "date"}:
-                self.send_header(name, value)
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
-        self.send_header("Content-Length", length or "0")
-        self.end_headers()
-        self.wfile.write(data)
-        connection.close()
-
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
-
-    def _refuse(self, s3: S3Server, status: int, code: str, text: str) -> None:
-        s3.seen.append((self.command, self.path, status))
-        data = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()
-        self.send_response(status)
-        self.send_header("x-amz-bucket-region", REGION)  # S3 tells it to everybody
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
 
 
 def signature_problem(

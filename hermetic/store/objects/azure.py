@@ -26,7 +26,8 @@ from hermetic.store.objects.hushing import hush
 from hermetic.store.objects.model import check_expiry, hidden
 from hermetic.store.objects.reading import PART, Outgoing, put_file, send_parts
 
-_TAKEN = {409, 412}
+_MAYBE_TAKEN = {400, 409, 412}
+"""Answers to a write where there is something already; 400 if another's commit threw our blocks away."""
 _CONNECT = 10.0
 _CLOCKS = timedelta(minutes=15)
 """How far apart the clocks of ours and Azure's may be."""
@@ -169,10 +170,9 @@ class AzureObjects:
             try:
                 act()
             except HttpResponseError as error:
-                lost = error.status_code == 400 and self.size(key) is not None  # its blocks are another's commit's
-                if error.status_code in _TAKEN or lost:
-                    return False
-                raise
+                if error.status_code not in _MAYBE_TAKEN or self.size(key) is None:
+                    raise
+                return False
         return True
 
     def _blob(self, key: str) -> Any:

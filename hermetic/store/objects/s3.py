@@ -25,7 +25,8 @@ from hermetic.store.objects.reading import PART, Outgoing, put_file, send_parts
 from hermetic.store.objects.s3_faults import s3_faults
 
 _ANY_REGION = "us-east-1"
-_TAKEN = {409, 412}
+_MAYBE_TAKEN = {404, 409, 412}
+"""Answers to a write where there is something already; 404 if it was an earlier try of ours that ended the upload."""
 _CONNECT = 10.0
 _OF_A_PART = ("ETag", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256")
 
@@ -140,9 +141,9 @@ class S3Objects:
             try:
                 act()
             except client.exceptions.ClientError as error:
-                if _status(error) in _TAKEN or (_status(error) == 404 and self.size(key) is not None):
-                    return False
-                raise
+                if _status(error) not in _MAYBE_TAKEN or self.size(key) is None:
+                    raise
+                return False
         return True
 
     def _object(self, key: str) -> tuple[Any, dict[str, str]]:

@@ -81,6 +81,11 @@ def _refused(response: dict[str, Any], where: str, key: str) -> HermeticError:
         return missing(key, where)
     if code == "RequestTimeTooSkewed":
         return MachineError(f"{where}: this machine's clock is wrong: {text}", remedy="set the clock")
+    if status == 501:
+        return UsageError(
+            f"{where}: the server does not know conditional writes (If-None-Match)",
+            remedy="use a newer one: without them two who write at once would undo each other's work",
+        )
     if code in _REGION or status == 301:
         return UsageError(f"{where}: the bucket is in another region", remedy="set AWS_REGION to the bucket's region")
     if code in _REFUSED or status in {401, 403}:

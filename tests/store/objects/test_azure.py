@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from object_contract import WHEEL, Contract, written
 from support.azurite import ACCOUNT, KEY, Azurite, azurite
+from support.forwarding import Way, forwarding
 
 from hermetic import secrets
 from hermetic.errors import CredentialsError, NetworkError, UsageError
@@ -270,3 +271,54 @@ def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(UsageError) as caught:
         opened(address)
     assert "S3cr3t" not in str(caught.value)
+
+
+@pytest.fixture
+def way(server: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    """The emulator through a way that can be spoiled; the client's pauses are short."""
+    with forwarding(server.url.partition("://")[2]) as way:
+        text = server.connection_string.replace(server.url, way.url)
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+        yield way
+
+
+def test_a_block_that_fails_is_sent_again(container: str, way: Way, tmp_path: Path) -> None:
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    path, digest = written(tmp_path, os.urandom(2 * PART + 1))
+    failing = iter([503, "drop"])
+    way.faults.append(lambda method, path: next(failing, None) if "comp=block&" in f"{path}&" else None)
+    assert objects.put(WHEEL, path, sha256=digest)
+    assert objects.size(WHEEL) == 2 * PART + 1
+    assert sorted(status for method, target, status in way.seen if "comp=block&" in f"{target}&") == [
+        0, 201, 201, 201, 503,
+    ]  # fmt: skip
+
+
+def test_an_upload_that_fails_for_good_leaves_nothing(
+    container: str, way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    path, digest = written(tmp_path, os.urandom(3 * PART))
+    way.faults.append(lambda method, path: 503 if "comp=block&" in f"{path}&" else None)
+    with pytest.raises(NetworkError, match="503"):
+        objects.put(WHEEL, path, sha256=digest)
+    assert objects.size(WHEEL) is None
+
+
+def test_a_commit_whose_answer_was_lost_counts(container: str, way: Way, tmp_path: Path) -> None:
+    """The emulator commits, the answer is lost, and the second try finds the key taken."""
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    path, digest = written(tmp_path, os.urandom(2 * PART))
+    losing = iter(["lose"])
+    way.faults.append(lambda method, target: next(losing, None) if "comp=blocklist" in target else None)
+    assert objects.put(WHEEL, path, sha256=digest) is False
+    assert [status for _, target, status in way.seen if "comp=blocklist" in target] == [0, 409]
+    assert objects.size(WHEEL) == 2 * PART
+
+
+def test_a_conflict_about_something_else_is_not_taken_for_success(container: str, way: Way) -> None:
+    objects = opened(f"az://{ACCOUNT}/{container}")
+    way.faults.append(lambda method, target: 409 if method == "PUT" else None)
+    with pytest.raises(NetworkError, match="409"):
+        objects.put_bytes("a", b"x")

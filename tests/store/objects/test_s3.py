@@ -170,24 +170,29 @@ def test_an_upload_that_fails_for_good_is_taken_back(
     assert b"<Upload>" not in server.ask("GET", f"/{bucket}?uploads")[1]
 
 
-def test_a_completion_whose_answer_was_lost_counts(objects: ObjectStore, server: S3Server, tmp_path: Path) -> None:
-    """The server completes, the answer is lost, and the second try finds the key taken or the upload unknown."""
+@pytest.mark.parametrize("then", [0, 404, 412])
+def test_a_completion_whose_answer_was_lost_counts(
+    objects: ObjectStore, server: S3Server, tmp_path: Path, then: int
+) -> None:
+    """The second try is told so: that it is done, that the upload is unknown, or that the key is taken."""
     path, digest = written(tmp_path, os.urandom(PART + 1))
-    lost: list[str] = []
-
-    def lose(method: str, target: str) -> str | None:
-        if method == "POST" and "uploadId" in target and not lost:
-            lost.append(target)
-            # the same parts, completed by another's hand
-            server.ask("DELETE", target)
-            objects.put_bytes(WHEEL, path.read_bytes())
-            return "drop"
-        return None
-
-    server.faults.append(lose)
-    assert objects.put(WHEEL, path, sha256=digest) is False
-    assert lost
+    answers = iter(["lose", then])
+    server.faults.append(lambda method, path: next(answers, 0) if method == "POST" and "uploadId" in path else None)
+    assert objects.put(WHEEL, path, sha256=digest) is (then == 0)
+    assert len([path for method, path, _ in server.seen if method == "POST" and "uploadId" in path]) == 2
     assert objects.size(WHEEL) == PART + 1
+
+
+def test_a_conflict_about_something_else_is_not_taken_for_success(objects: ObjectStore, server: S3Server) -> None:
+    server.faults.append(lambda method, target: 409 if method == "PUT" else None)
+    with pytest.raises(NetworkError, match="409"):
+        objects.put_bytes("a", b"x")
+
+
+def test_a_server_without_conditional_writes_is_told(objects: ObjectStore, server: S3Server) -> None:
+    server.faults.append(lambda method, target: 501 if method == "PUT" else None)
+    with pytest.raises(UsageError, match="If-None-Match"):
+        objects.put_bytes("a", b"x")
 
 
 def test_a_server_that_is_busy_is_asked_again(objects: ObjectStore, server: S3Server) -> None:
