@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hermetic.errors import UsageError
 from hermetic.platforms import Accelerator, check_system
 from hermetic.sdk.attributes import Attribute, Strict, checked, text_argument
 from hermetic.sdk.directory import directory_texts, fill, read_directory
@@ -98,8 +99,17 @@ class Described(Strict):
         self._source_builds = sorted({name if name == ":all:" else normal_name(name) for name in names})
 
     def to_spec(self) -> Spec:
-        """Give what the environment declares as a Spec; relative paths start from its conda dependencies' ``root``."""
+        """Give what the environment declares as a Spec; relative paths start from its conda dependencies' ``root``.
+
+        Raises UsageError for an environment with a build context, which nothing here can build.
+        """
         python, docker = self.python, self.docker
+        if docker.build_context is not None:
+            raise UsageError(
+                "docker.build_context says where a cloud finds what it builds the base from, and is not used here",
+                remedy="set docker.base_dockerfile to its Dockerfile; one that copies from its folder is declared in "
+                "hermetic.toml: base-dockerfile, base-context",
+            )
         spec = Spec() if python.user_managed_dependencies else python.conda_dependencies.to_spec()
         return replace(
             spec,

@@ -169,7 +169,9 @@ def directory_texts(
             HermeticWarning,
             stacklevel=4,
         )
-    texts = {CONDA_NAME: python.conda_dependencies.text_for(root)}
+    texts = {}
+    if docker.build_context is None or python.conda_dependencies.to_spec() != CondaDependencies().to_spec():
+        texts[CONDA_NAME] = python.conda_dependencies.text_for(root)
     section["baseDockerfile"] = None
     if docker.base_dockerfile:
         del section["baseDockerfile"]  # as the v1 SDK does: the text stands beside

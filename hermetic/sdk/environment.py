@@ -38,7 +38,8 @@ class Environment(FromSources):
     """
 
     _elsewhere = {  # noqa: RUF012
-        "from_docker_build_context": "images come with a later release; from_dockerfile() takes a Dockerfile",
+        "from_docker_build_context": "from_dockerfile() takes a Dockerfile; one that copies from its folder is "
+        "declared in hermetic.toml: base-dockerfile, base-context",
         **dict.fromkeys(("spark", "databricks", "r", "asset_id"), _CLOUD),
     }
 

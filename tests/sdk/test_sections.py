@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hermetic import CondaDependencies, ContainerRegistry, DockerSection, Environment, PythonSection
-from hermetic.errors import HermeticError, SpecError
+from hermetic import CondaDependencies, ContainerRegistry, DockerSection, Environment, HermeticWarning, PythonSection
+from hermetic.errors import HermeticError, SpecError, UsageError
 
 
 @pytest.fixture
@@ -56,6 +56,17 @@ class TestBase:
             assert docker.build_context is None
         docker.build_context = None
         assert docker.base_dockerfile == "FROM scratch\n"
+
+    def test_a_build_context_is_kept_but_not_built(self, environment: Environment, tmp_path: Path) -> None:
+        context = {"locationType": "git", "location": "https://example.org/repo.git", "dockerfilePath": "Dockerfile"}
+        environment.docker.build_context = context
+        with pytest.raises(UsageError, match="not used here") as caught:
+            environment.to_spec()
+        assert "base-context" in caught.value.remedy
+        environment.save_to_directory(tmp_path / "saved")
+        assert [path.name for path in (tmp_path / "saved").iterdir()] == ["azureml_environment.json"]
+        with pytest.warns(HermeticWarning, match="buildContext"):
+            assert Environment.load_from_directory(tmp_path / "saved").docker.build_context == context
 
     def test_nothing_resets_nothing(self, environment: Environment) -> None:
         environment.docker.base_dockerfile = "FROM scratch\n"

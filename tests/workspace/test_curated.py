@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from hermetic import Environment
-from hermetic.errors import UsageError
+from hermetic import Environment, Workspace
+from hermetic.errors import HermeticError, UsageError
 from hermetic.lock.check import check
 from hermetic.lock.file import read_lock
 from hermetic.sdk.naming import RESERVED, check_name
@@ -110,6 +110,22 @@ def test_the_v1_names_have_our_content(name: str, tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     specs = [environment(item, tmp_path / folder).to_spec() for item, folder in ((theirs, "theirs"), (ours, "ours"))]
     assert specs[0].digest() == specs[1].digest()
+
+
+@pytest.mark.parametrize("name", ["Hermetic-PyTorch-CUDA", "AzureML-Tutorial"])
+def test_one_that_is_got_is_locked_as_it_came(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network, and byte for byte; a changed clone is an environment like any other."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HERMETIC_STORE", str(tmp_path / "store"))
+    got = Workspace.create("mine").environments[name]
+    got.lock("here.lock.json", ["linux-64"], offline=True)
+    lock = catalogue()[name].lock
+    assert lock
+    assert (tmp_path / "here.lock.json").read_bytes() == lock.read_bytes()
+    mine = got.clone("mine")
+    mine.python.conda_dependencies.add_conda_package("no-such-package")
+    with pytest.raises(HermeticError):
+        mine.lock(platforms=["linux-64"], offline=True)
 
 
 def test_a_version_is_found_as_number_and_as_text() -> None:
