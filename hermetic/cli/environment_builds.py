@@ -11,15 +11,6 @@ if TYPE_CHECKING:
     from hermetic.sdk.builds import EnvironmentBuild
     from hermetic.sdk.workspace import Workspace
 
-EXAMPLES = """\
-examples:
-  hermetic environment build train                     the latest version; the log is shown as it comes
-  hermetic environment build train:1 --no-wait
-  hermetic environment build -d train                  register the definition in a folder, and build that
-  hermetic environment builds train
-  hermetic environment log 7 --follow
-  hermetic environment cancel 7"""
-
 
 def add_build(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``build``."""
@@ -52,7 +43,7 @@ def build(arguments: argparse.Namespace, ui: UI) -> int:
         environment = Environment.load_from_directory(arguments.directory)
     else:
         environment = get_environment(workspace, *parse_reference(arguments.environment))
-    started = build_version(environment, workspace, platforms=arguments.platforms)
+    started = build_version(environment, workspace, platforms=arguments.platforms, offline=arguments.offline)
     if arguments.no_wait:
         ui.result(started_text(started.to_dict()), started.to_dict())
         return 0

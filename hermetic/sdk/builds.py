@@ -138,7 +138,11 @@ class EnvironmentBuild(Strict):
 
 
 def build_version(
-    environment: Environment, workspace: Workspace, *, platforms: Sequence[str] | None = None
+    environment: Environment,
+    workspace: Workspace,
+    *,
+    platforms: Sequence[str] | None = None,
+    offline: bool = False,
 ) -> EnvironmentBuild:
     """Build an Environment in a workspace: see Environment.build."""
     from hermetic.sdk.versions import version_for
@@ -149,7 +153,7 @@ def build_version(
     kept = version_for(environment, workspace, "build")  # a version that nobody changed: LATEST stays what it is
     assert kept
     version = find_version(room, kept.name, kept.version)
-    return _known(workspace, room.builds.start(version, platforms=tuple(platforms or ())))
+    return _known(workspace, room.builds.start(version, platforms=tuple(platforms or ()), offline=offline))
 
 
 def _known(workspace: Workspace, build: Build) -> EnvironmentBuild:

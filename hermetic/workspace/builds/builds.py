@@ -13,7 +13,7 @@ from hermetic.platforms import check_platform, current_platform
 from hermetic.project.workplace import addresses_above
 from hermetic.workspace.builds.holding import LEASE, machine
 from hermetic.workspace.builds.joining import bury, start_or_join
-from hermetic.workspace.builds.making import delivery
+from hermetic.workspace.builds.making import Order, delivery
 from hermetic.workspace.builds.model import CANCELLED, Build, CancelledError
 from hermetic.workspace.builds.records import Records
 
@@ -32,7 +32,7 @@ class Builds:
         self._address = workspace.address
         self._records = Records(workspace.database)
 
-    def start(self, version: EnvironmentVersion, *, platforms: Sequence[str] = ()) -> Build:
+    def start(self, version: EnvironmentVersion, *, platforms: Sequence[str] = (), offline: bool = False) -> Build:
         """Build a version's image in a process of its own, or join the build of it that is under way.
 
         ``platforms`` are conda's (default: this machine's). The image goes to the workspace's registry, else into the
@@ -48,9 +48,8 @@ class Builds:
         registry = delivery(self._address, load_config(base=Path.cwd()))
         target = f"{'+'.join(chosen)} -> {registry or machine().partition('/')[0]}"
         addresses = {**addresses_above(Path.cwd()), **addresses_above(self._address.folder)}
-        return start_or_join(
-            self._records, self._address, version.name, version.version, target, platforms=chosen, addresses=addresses
-        )
+        order = Order(tuple(chosen), addresses, offline=offline)
+        return start_or_join(self._records, self._address, version, target, order)
 
     def get(self, build: int) -> Build:
         """Give a build as it is now. Raises UsageError if there is none of this number."""

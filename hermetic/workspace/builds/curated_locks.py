@@ -7,10 +7,11 @@ version gives the same image. Nothing of it is in the database: curated environm
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermetic.digest import sha256_bytes
-from hermetic.events import Reporter
+from hermetic.events import SILENT, Reporter
 from hermetic.lock.file import format_lock, parse_lock, write_lock
 from hermetic.workspace.curated.catalogue import curated
 
@@ -29,13 +30,15 @@ def settle_curated(
     declaration: Declaration,
     platforms: Sequence[str],
     *,
-    reporter: Reporter,
+    offline: bool = False,
+    reporter: Reporter = SILENT,
 ) -> tuple[Lock, str]:
     """Lay the lock of a curated version where its declaration has it, with bases; give it, and its sha256."""
     key = f"locks/curated/{version.name}/{version.version}/{'+'.join(platforms)}.lock.json"
     data = _kept(objects, key)
     if data is None:
-        objects.put_bytes(key, format_lock(_made(version, project, declaration, platforms, reporter)).encode())
+        made = _made(version, project, declaration, platforms, offline=offline, reporter=reporter)
+        objects.put_bytes(key, format_lock(made).encode())
         data = objects.get_bytes(key)  # another build may have been first
     lock = parse_lock(data, f"the lock of {declaration.name}")
     write_lock(lock, declaration.lock_path)
@@ -47,6 +50,8 @@ def _made(
     project: Workplace,
     declaration: Declaration,
     platforms: Sequence[str],
+    *,
+    offline: bool,
     reporter: Reporter,
 ) -> Lock:
     from hermetic.lock.file import read_lock
@@ -57,11 +62,12 @@ def _made(
     found = curated(version.name, version.version)
     lock = read_lock(found.lock) if found and found.lock else None
     if lock is None or any(platform not in lock.platforms for platform in platforms):
-        lock = lock_declaration(project, declaration, reporter=reporter).lock
-    config = project.config()
+        asked = replace(declaration, spec=replace(declaration.spec, platforms=tuple(platforms)))
+        lock = lock_declaration(project, asked, offline=offline, reporter=reporter).lock
+    config = project.config(offline=offline)
     return with_bases(
-        lock, declaration, platforms, store=Store.open(config.store), config=config, reporter=reporter
-    )  # fmt: skip
+        lock, declaration, platforms, store=Store.open(config.store), config=config, offline=offline, reporter=reporter
+    )
 
 
 def _kept(objects: ObjectStore, key: str) -> bytes | None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 import hermetic
 from hermetic.errors import HermeticError, MachineError, Place, UsageError
 from hermetic.workspace.builds.holding import hold_path, is_gone, last_words, let_go, machine, take_hold
+from hermetic.workspace.builds.making import Order
 from hermetic.workspace.builds.model import CANCELLED, FAILED, Build, DiedError
 from hermetic.workspace.builds.records import Records
+from hermetic.workspace.model import EnvironmentVersion
 from hermetic.workspace_config import WorkspaceAddress
 
 _START = "import sys; sys.path[:0] = [p for p in sys.argv[1:] if p not in sys.path]; import {0}; {0}.main()"
@@ -26,14 +28,7 @@ _PATIENCE = 60
 
 
 def start_or_join(
-    records: Records,
-    address: WorkspaceAddress,
-    name: str,
-    version: int,
-    target: str,
-    *,
-    platforms: Sequence[str] = (),
-    addresses: Mapping[str, str] | None = None,
+    records: Records, address: WorkspaceAddress, version: EnvironmentVersion, target: str, order: Order
 ) -> Build:
     """Give the build of a version and target that is under way, or start one in a process of its own.
 
@@ -41,10 +36,10 @@ def start_or_join(
     """
     _refuse_windows()
     while True:
-        if build := records.queue(name, version, target, machine()):
-            _start(records, address, build, {"platforms": list(platforms), "addresses": dict(addresses or {})})
+        if build := records.queue(version.name, version.version, target, machine()):
+            _start(records, address, build, order)
             return build
-        found = records.under_way(name, version, target)
+        found = records.under_way(version.name, version.version, target)
         if found and not bury(records, address.folder, found):
             return found
 
@@ -65,8 +60,8 @@ def bury(records: Records, folder: Path, build: Build) -> bool:
     return ended
 
 
-def _start(records: Records, address: WorkspaceAddress, build: Build, order: Mapping[str, Any]) -> None:
-    job = {"address": _plain(address), "build": build.id, "builder": build.builder, **order}
+def _start(records: Records, address: WorkspaceAddress, build: Build, order: Order) -> None:
+    job = {"address": _plain(address), "build": build.id, "builder": build.builder, "order": asdict(order)}
     try:
         hold = take_hold(address.folder, build.id, build.builder)
         try:

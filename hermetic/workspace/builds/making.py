@@ -7,7 +7,7 @@ either, into an OCI layout in the workspace's folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,15 @@ _LOCK = "environment.lock.json"
 
 
 @dataclass(frozen=True)
+class Order:
+    """What is asked of a build: conda's ``platforms`` (none: this machine's), and addresses of channels' names."""
+
+    platforms: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
+
+
+@dataclass(frozen=True)
 class Made:
     """What a build came to: the image, where it went (REGISTRY, ENGINE or LAYOUT), and its lock's sha256."""
 
@@ -59,32 +68,34 @@ def make_image(
     workspace: Workspace,
     version: EnvironmentVersion,
     folder: Path,
+    order: Order,
     *,
-    platforms: Sequence[str] = (),
-    addresses: Mapping[str, str] | None = None,
     reporter: Reporter = SILENT,
 ) -> Made:
     """Build a version's image from its kept lock, which is made or grown first, and bring it where it belongs.
 
-    ``folder`` is empty, and this build's own. ``platforms`` are conda's (default: this machine's). Raises what locking
-    and building images raise.
+    ``folder`` is empty, and this build's own. Raises what locking and building images raise.
     """
     from hermetic.project.imaging import build_declared_images
 
-    project = Workplace(_layout(folder), addresses=addresses or {}, workspace=workspace.address)
-    where, order = _order(workspace.address, version, project.config(), platforms)
+    project = Workplace(_layout(folder), addresses=order.addresses, workspace=workspace.address)
+    where, wanted = _delivery(workspace.address, version, project.config(), order.platforms)
     declaration = declaration_of(version, folder)
-    wanted = order.platforms or (current_platform(),)
+    platforms = order.platforms or (current_platform(),)
+    config = project.config(offline=order.offline)
     if curated_versions(version.name):
-        lock, digest = settle_curated(workspace.objects, version, project, declaration, wanted, reporter=reporter)
+        lock, digest = settle_curated(
+            workspace.objects, version, project, declaration, platforms, offline=config.offline, reporter=reporter
+        )
     else:
         lock, digest = settle_lock(
-            workspace.environments, version, project, declaration, wanted, images=wanted, reporter=reporter
-        )
+            workspace.environments, version, project, declaration, platforms, images=platforms, offline=config.offline,
+            reporter=reporter,
+        )  # fmt: skip
     declaration = replace(declaration, spec=replace(declaration.spec, platforms=tuple(lock.platforms)))
-    built = build_declared_images(project, declaration, order, locked=True, reporter=reporter)
+    built = build_declared_images(project, declaration, wanted, locked=True, offline=config.offline, reporter=reporter)
     reporter.say(f"{version.name}:{version.version}: {_told(built, where)}")
-    return Made(built, where, digest, tuple(_records(version, built, order, where)))
+    return Made(built, where, digest, tuple(_records(version, built, platforms, where)))
 
 
 def find_version(workspace: Workspace, name: str, version: int) -> EnvironmentVersion:
@@ -111,7 +122,7 @@ def delivery(address: WorkspaceAddress, config: Config) -> str:
     return address.registry.rstrip("/") or config.registry
 
 
-def _order(
+def _delivery(
     address: WorkspaceAddress, version: EnvironmentVersion, config: Config, platforms: Sequence[str]
 ) -> tuple[str, ImageOrder]:
     from hermetic.project.image_order import ImageOrder
@@ -137,11 +148,11 @@ def has_engine() -> bool:
         return False
 
 
-def _records(version: EnvironmentVersion, built: ImageBuild, order: ImageOrder, where: str) -> list[ImageRecord]:
+def _records(version: EnvironmentVersion, built: ImageBuild, platforms: Sequence[str], where: str) -> list[ImageRecord]:
     reference = f"oci:{built.layout}:{built.reference}" if where == LAYOUT else built.reference
     digests = {image.platform: image.manifest.digest for image in built.images}
     if not digests:  # the registry had it all: only the whole is known
-        digests = dict.fromkeys(order.platforms or (current_platform(),), built.digest)
+        digests = dict.fromkeys(platforms, built.digest)
     moment, who = now(), user()
     return [
         ImageRecord(version.name, version.version, platform, reference, digest, where == REGISTRY, moment, who)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 from hermetic.errors import BuildError, HermeticError, MachineError, NetworkError, Place
 from hermetic.workspace.builds.holding import BEAT, LEASE, let_go, work_folder
 from hermetic.workspace.builds.log import Log, catch_prints
-from hermetic.workspace.builds.making import find_version, make_image
+from hermetic.workspace.builds.making import Order, find_version, make_image
 from hermetic.workspace.builds.model import CANCELLED, FAILED, SUCCEEDED, Build, CancelledError, DiedError
 from hermetic.workspace.builds.records import Records
 from hermetic.workspace.curated.catalogue import curated_versions
@@ -39,7 +39,7 @@ class InternalError(BuildError):
 
 
 def run(job: Mapping[str, Any]) -> None:
-    """Do a job: ``address``, ``build``, ``builder``, ``platforms``, ``addresses``. The build's row says how it went."""
+    """Do a job: ``address``, ``build``, ``builder`` and ``order``. The build's row says how it went."""
     address = address_from(job["address"])
     from hermetic.secrets import use_vault
 
@@ -49,7 +49,7 @@ def run(job: Mapping[str, Any]) -> None:
     if not records.claim(job["build"], job["builder"]):  # given up, or cancelled, before we were there
         let_go(address.folder, job["build"], job["builder"])
         return
-    Run(workspace, records, records.get(job["build"])).go(job["platforms"], job["addresses"])
+    Run(workspace, records, records.get(job["build"])).go(Order(**job["order"]))
 
 
 def address_from(value: Mapping[str, Any]) -> WorkspaceAddress:
@@ -73,7 +73,7 @@ class Run:
         self._ending = threading.Lock()
         self._signal = 0
 
-    def go(self, platforms: list[str], addresses: Mapping[str, str]) -> None:
+    def go(self, order: Order) -> None:
         """Build, and write down what came of it."""
         signal.signal(signal.SIGTERM, self._told_to_stop)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
@@ -81,19 +81,17 @@ class Run:
         settle = catch_prints(self._log)
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         watch.start()
-        state, outcome = self._work(platforms, addresses)
+        state, outcome = self._work(order)
         settle()
         self._end(state, **outcome)
 
-    def _work(self, platforms: list[str], addresses: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    def _work(self, order: Order) -> tuple[str, dict[str, Any]]:
         try:
             build = self._build
             self._log.say(f"build {build.id} of {build.environment}, on {build.machine.partition('/')[0]}")
             self._folder.mkdir(parents=True)
             version = find_version(self._workspace, build.name, build.version)
-            made = make_image(
-                self._workspace, version, self._folder, platforms=platforms, addresses=addresses, reporter=self._log
-            )
+            made = make_image(self._workspace, version, self._folder, order, reporter=self._log)
             for record in () if curated_versions(build.name) else made.records:
                 self._insist(partial(self._workspace.environments.add_image, record))
             self._log.say(f"done: {made.image.digest}")
