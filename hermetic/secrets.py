@@ -107,7 +107,7 @@ def expand(url: str, environ: Mapping[str, str] | None = None) -> str:
 
     def value(found: re.Match[str]) -> str:
         if found["secret"]:
-            text = secret_value(found["secret"], values, needed_by=redact(url))
+            text = secret_value(found["secret"], values, needed_by=redact(url) if begin >= 0 else "")
             return quote(text, safe="") if 0 <= begin < found.start() else text
         if found["variable"] not in values:
             raise UsageError(

@@ -35,7 +35,7 @@ _STANDS_FOR = re.compile(
     r"|[*.\-_]+\Z|x{3,}\Z|(?:your|my)[-_ ]|\*\*\*"
 )
 _PATH = re.compile(
-    r"(?:~|\.{0,2})(?:/[\w.@-]{1,24})+/?\Z|[A-Za-z]:\\|[\w.-]+\.(?:json|txt|pem|key|crt|cer|p12|env|ya?ml)\Z"
+    r"(?:~|\.{0,2})(?:/[\w.@-]{1,24})+/?\Z|[A-Za-z]:\\|[\w./-]+\.(?:json|txt|pem|key|crt|cer|p12|env|ya?ml)\Z"
 )
 _REFERENCE = "${secret:"
 

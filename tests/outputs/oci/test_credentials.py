@@ -91,6 +91,15 @@ class TestOrder:
         with pytest.raises(UsageError, match="REGISTRY_PASSWORD"):
             find(login=Login("${REGISTRY_USER}", "${REGISTRY_PASSWORD}"))
 
+    def test_what_is_given_may_be_a_secret_of_the_vault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hermetic.vault_hook.lookup", {"acr": "p@ss/w:rd-22"}.get)
+        found = find(login=Login("me", "${secret:acr}"))
+        assert found
+        assert found.headers == basic("me", "p@ss/w:rd-22")
+        assert redact("it is p@ss/w:rd-22") == "it is ***"
+        with pytest.raises(CredentialsError, match="no secret 'nothere'"):
+            find(login=Login("me", "${secret:nothere}"))
+
     def test_a_bare_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HERMETIC_AUTH_R_EXAMPLE_ORG", "t0ken-of-mine")
         found = find()
