@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from difflib import get_close_matches
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from hermetic.errors import UsageError
+from hermetic.errors import MissingError, UsageError
 from hermetic.sdk.attributes import text_argument
 from hermetic.sdk.environment import Environment
 from hermetic.sdk.errors import ArgumentError, UnknownEnvironmentError
@@ -42,7 +43,10 @@ class Environments(Mapping[str, Environment]):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        return name in catalogue() or self._workspace._room.environments.find(name) is not None  # noqa: SLF001
+        if name in catalogue():
+            return True
+        found = self._workspace._room.environments.find(name)  # noqa: SLF001
+        return found is not None and not found.archived and found.latest > 0
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._own(), *catalogue()}))
@@ -119,7 +123,12 @@ def get_version(
         found = curated(name, version)
         assert found is not None
         return version_of(found)
-    return room.environments.get(name, version, label)
+    try:
+        return room.environments.get(name, version, label)
+    except MissingError as error:
+        if near := get_close_matches(name, catalogue(), 1, 0.8):
+            error.remedy = f"did you mean {near[0]!r}?"
+        raise
 
 
 def parse_reference(text: str) -> tuple[str, str | None, str | None]:

@@ -115,7 +115,8 @@ class Workspace(Strict):
                 raise MissingError(f"from_config: there is no {start}", remedy="give a folder, or a config.json")
             name = cloud.get("_file_name")
             if isinstance(name, str) and start.is_dir():
-                start /= name
+                inner = start / ".azureml" / name
+                start = inner if inner.is_file() else start / name
             if start.is_file():
                 address = read_workspace_file(start.absolute())
             else:
