@@ -166,9 +166,9 @@ class S3Objects:
         with s3_faults(self.where, ""):
             region = session.get_config_variable("region") or _ANY_REGION
             client = _make(session, region, asked.timeout, asked.retries)
+            hush("boto3", "botocore", "urllib3")
             if (found := self._region(client)) not in {None, region}:  # a signed URL must name the right one
                 client = _make(session, found, asked.timeout, asked.retries)
-        hush("boto3", "botocore", "urllib3")
         return client
 
     def _region(self, client: Any) -> str | None:
