@@ -10,7 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermetic.errors import CredentialsError, UsageError
-from hermetic.secrets import HIDDEN, access, advice, auth_variable, expand, public_url, redact
+from hermetic.secrets import (
+    HIDDEN,
+    SecretText,
+    access,
+    advice,
+    auth_variable,
+    conceal,
+    expand,
+    name_of_value_in,
+    public_url,
+    redact,
+    references,
+    resolve,
+    secret_value,
+    secret_variable,
+    use_vault,
+)
 
 
 def basic(text: str) -> dict[str, str]:
@@ -205,3 +221,74 @@ class TestPublicUrl:
     def test_nothing_of_credentials_is_left(self, url: str, public: str) -> None:
         assert public_url(url) == public
         assert public_url(public) == public
+
+
+class TestReferences:
+    @pytest.fixture(autouse=True)
+    def _vault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hermetic.secrets._known", set())
+        monkeypatch.setattr("hermetic.secrets._named", {})
+        monkeypatch.setattr("hermetic.vault_hook.lookup", None)
+        use_vault({"db": "p@ss/w:rd-22", "a.b": "another-1", "odd": "${secret:db} ${HOME}"}.get)
+
+    def test_a_value_is_looked_up_and_hidden(self) -> None:
+        found = secret_value("db", {})
+        assert (found, repr(found)) == ("p@ss/w:rd-22", "<secret 'db'>")
+        assert redact("it is p@ss/w:rd-22, p%40ss%2Fw%3Ard-22") == "it is ***, ***"
+        assert name_of_value_in("x=p@ss/w:rd-22") == "db"
+
+    def test_the_environment_comes_first(self) -> None:
+        assert secret_variable("a.b-c_d") == "HERMETIC_SECRET_A_B_C_D"
+        assert secret_value("a.b", {"HERMETIC_SECRET_A_B": "from outside"}) == "from outside"
+        assert secret_value("a.b", {"HERMETIC_SECRET_A_B": ""}) == "another-1"
+
+    def test_one_that_is_missing(self) -> None:
+        with pytest.raises(CredentialsError, match="the thing needs the secret 'none', which is not there") as caught:
+            secret_value("none", {}, needed_by="the thing")
+        assert caught.value.exit_status == 4
+        assert "HERMETIC_SECRET_NONE" in (caught.value.remedy or "")
+        use_vault(None)
+        with pytest.raises(CredentialsError, match="no secret 'db'"):
+            secret_value("db", {})
+
+    @pytest.mark.parametrize("text", ["${secret:}", "${secret:a b}", "${secret:a", "${secret:ä}", "a${secret:x/y}"])
+    def test_what_is_no_reference(self, text: str) -> None:
+        for use in (references, resolve, expand):
+            with pytest.raises(UsageError):
+                use(text)
+
+    def test_texts(self) -> None:
+        assert resolve("a ${secret:db} ${HOME} ${secret:a.b}!", {}) == "a p@ss/w:rd-22 ${HOME} another-1!"
+        assert references("${secret:db}${secret:a.b} ${secret:db} $secret ${HOME}") == ("db", "a.b")
+        assert resolve("nothing", {}) == "nothing"
+
+    def test_a_value_is_not_searched_for_more(self) -> None:
+        assert resolve("${secret:odd}", {}) == "${secret:db} ${HOME}"
+        assert expand("${secret:odd}", {"HOME": "x"}) == "${secret:db} ${HOME}"
+
+    def test_urls_get_it_as_they_need_it(self) -> None:
+        assert expand("https://${USER}:${secret:db}@example.org/x", {"USER": "me"}) == (
+            "https://me:p%40ss%2Fw%3Ard-22@example.org/x"
+        )
+        found = access("https://me:${secret:db}@example.org/x", {})
+        assert (found.url, found.headers) == ("https://example.org/x", basic("me:p@ss/w:rd-22"))
+        assert access("https://${secret:a.b}:${secret:db}@example.org/", {}).headers == basic("another-1:p@ss/w:rd-22")
+        assert expand("https://example.org/t/${secret:a.b}/c", {}) == "https://example.org/t/another-1/c"
+        assert expand("${secret:db}", {}) == "p@ss/w:rd-22"
+
+    def test_messages_keep_the_reference(self) -> None:
+        text = "error at https://me:${secret:db}@example.org/x and https://${secret:u}:${secret:db}@example.org/y?z"
+        assert redact(text) == text.removesuffix("?z")
+        assert redact("https://me:${secret:db}x@example.org") == "https://example.org"
+        assert public_url("https://me:${secret:db}@example.org/x") == "https://example.org/x"
+
+    def test_conceal_changes_nothing_else(self) -> None:
+        SecretText("value-of-it", "n")
+        assert conceal("https://u:p@example.org/?q value-of-it") == "https://u:p@example.org/?q ***"
+
+    @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=8, max_size=60))
+    def test_no_form_of_a_value_gets_through(self, value: str) -> None:
+        SecretText(value, "n")
+        for shown in (value, json.dumps(value), json.dumps({"a": value}, ensure_ascii=False)):
+            assert json.dumps(value)[1:-1] not in redact(shown)
+            assert value not in conceal(shown)
