@@ -26,10 +26,11 @@ class Yard:
     root: Path
     patch: pytest.MonkeyPatch
     database: str = ""
+    channel_folder: Path | None = None
 
     @property
     def channel(self) -> Path:
-        return self.root / "channel"
+        return self.channel_folder or self.root / "channel"
 
     @property
     def folder(self) -> Path:
@@ -42,8 +43,8 @@ class Yard:
     def gate(self) -> Iterator[FaultyServer]:
         """Have the channel behind a gate: ``busy`` is set when somebody stands before it; set ``opened`` to open it."""
         with faulty(self.channel) as server:
-            server.fault("app-1.0", _wait)
-            self.patch.setenv("HERMETIC_CHANNELS", f"shop={server.url}")
+            server.fault("/app-", _wait)
+            self.patch.setenv("HERMETIC_CHANNELS", f"shop={server.url} conda-forge={server.url}")
             try:
                 yield server
             finally:

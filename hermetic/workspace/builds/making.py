@@ -56,12 +56,18 @@ class Made:
     def to_dict(self) -> dict[str, Any]:
         """Give what is told of it, as JSON values."""
         image = self.image
-        platforms = {
-            record.platform: {"reference": record.reference, "digest": record.digest} for record in self.records
+        return {
+            "where": self.where,
+            "reference": image.reference,
+            "digest": image.digest,
+            "changed": image.changed,
+            "sent": image.sent,
+            "loaded": image.loaded or None,
+            "layout": image.layout or None,
+            "platforms": {
+                record.platform: {"reference": record.reference, "digest": record.digest} for record in self.records
+            },
         }
-        told = {"where": self.where, "reference": image.reference, "digest": image.digest, "changed": image.changed}
-        more = {"sent": image.sent, "loaded": image.loaded, "layout": image.layout}
-        return {**told, **{name: value for name, value in more.items() if value}, "platforms": platforms}
 
 
 def make_image(
