@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.engine import Engine
+from support.guarded import command_lines_with
 from support.needs import require
 from support.small_images import file, image, layer, shell_layer
 
@@ -23,7 +24,7 @@ from hermetic.project.image_running import Container, client_command, run_image
 from hermetic.store import Store
 
 PROGRAM = """
-import sys
+import json, os, sys
 from pathlib import Path
 from hermetic.events import SILENT
 from hermetic.errors import HermeticError
@@ -33,7 +34,8 @@ class Loud(type(SILENT)):
 image, folder, user, gpus, *command = sys.argv[1:]
 try:
     sys.exit(run_image(image, command, folder=Path(folder) if folder else None, user=user, network="none",
-                       variables={"GIVEN": "by the caller"}, gpus=gpus == "gpus", reporter=Loud()))
+                       variables={"GIVEN": "by the caller"}, secrets=json.loads(os.environ.get("SECRETS", "{}")),
+                       gpus=gpus == "gpus", reporter=Loud()))
 except HermeticError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -172,6 +174,25 @@ def test_the_clients_command_says_the_same() -> None:
     words = client_command("docker", wanted)
     assert words[-3:] == ["x:1", "a", "b"]
     assert {"--workdir=/p/q", "--env=A=1", "--user=7", "--network=none", "--gpus=all", "--rm", "--init"} <= set(words)
+
+
+def test_the_clients_command_shows_no_secret() -> None:
+    words = client_command("docker", Container("x:1", ("a",), secrets={"DB_PASSWORD": "hunter22"}))
+    assert "--env=DB_PASSWORD" in words
+    assert "hunter22" not in " ".join(words)
+    assert "hunter22" not in repr(Container("x:1", ("a",), secrets={"DB_PASSWORD": "hunter22"}))
+
+
+def test_a_secret_reaches_the_command_and_no_command_line(
+    start: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRETS", '{"DB_PASSWORD": "hunter22 of the vault"}')
+    process = start("sh", "-c", 'echo "$DB_PASSWORD"; read line')
+    assert process.stdout.readline() == b"hunter22 of the vault\n"
+    assert command_lines_with("hunter22 of the vault") == []
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
 
 
 def test_a_path_with_commas_is_quoted_for_the_client() -> None:
