@@ -29,6 +29,26 @@ class ImageDetails(dict[str, Any]):
     Besides there are ``digest`` and ``platform``. Without an image ``dockerImage`` is None.
     """
 
+    @property
+    def image_exist(self) -> bool:
+        """Whether a registry has the image."""
+        return bool(self["imageExistsInRegistry"])
+
+    @property
+    def repository(self) -> str | None:
+        """The image's name, without its registry; None if there is no image."""
+        return self["dockerImage"]["name"] if self["dockerImage"] else None
+
+    @property
+    def registry(self) -> str | None:
+        """The address of the registry that has the image; None if none has."""
+        return self["dockerImage"]["registry"]["address"] if self["dockerImage"] else None
+
+    @property
+    def image(self) -> str | None:
+        """The image's whole name; None if there is no image."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
 
 def register(environment: Environment, workspace: Workspace, lock: Lock | str | os.PathLike[str] | None) -> Environment:
     """Register an environment: see Environment.register."""

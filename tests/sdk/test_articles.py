@@ -189,7 +189,9 @@ class TestFirstArticle:
         assert shown
         assert PASSWORD not in shown + build.get_log()
         details = env.get_image_details(ws)
-        assert details
+        assert docker.run(str(details.image), "python", "-c", "print('here')") == "here\n"
+        assert (details.repository, details.registry, details.image_exist) == (details.image, None, False)
+        assert env.clone("unbuilt").register(ws).get_image_details(ws).image is None
 
     def test_a_base_and_its_registry_are_named(self, desk: Path) -> None:
         (desk / "Dockerfile").write_text("FROM registry.example.org/team/base:1\n")
@@ -355,6 +357,9 @@ class TestSecondArticle:
         assert built.pushed
         assert hub.inspect(built.reference.removeprefix(f"{hub.host}/"))["Digest"] == built.digest
         assert docker.run(built.reference, "python", "-c", "print('here')") == "here\n"
+        details = registered.get_image_details(ws)
+        assert (details.registry, details.image, details.image_exist) == (hub.host, built.reference, True)
+        assert str(details.repository).startswith("hermetic/env_")
 
     def test_secrets_are_kept_and_reach_only_the_process(self, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MY_SECRET", "b1rds sing")

@@ -13,10 +13,12 @@ import pytest
 
 import hermetic
 from hermetic import ContainerRegistry, DockerSection, Environment, PythonSection
+from hermetic.cli.parser import parse
+from hermetic.sdk.versions import ImageDetails
 from hermetic.spec.azureml import default_values
 
 PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
-OURS = {"ImageBuildDetails": "EnvironmentBuild"}
+OURS = {"ImageBuildDetails": hermetic.EnvironmentBuild, "DockerImageDetails": ImageDetails}
 """v1's names of classes that have another one here."""
 
 # AZURE-ML-V1.md: every name that users of the v1 SDK know must be told of.
@@ -37,6 +39,7 @@ KNOWN = {
     "Keyvault": """set_secret set_secrets get_secret get_secrets list_secrets delete_secret delete_secrets
         get_secret_content_type""",
     "ImageBuildDetails": "status wait_for_completion get_log",
+    "DockerImageDetails": "image_exist repository registry image",
 }
 
 
@@ -64,7 +67,7 @@ ROWS = list(rows())
 
 
 def target(row: Row) -> Any:
-    owner = getattr(hermetic, OURS.get(row.owner, row.owner))
+    owner = OURS.get(row.owner) or getattr(hermetic, row.owner)
     return getattr(owner, row.member) if row.member else owner
 
 
@@ -145,3 +148,14 @@ def test_imports_of_the_page_work() -> None:
         names = [name.strip() for name in theirs.rpartition("import ")[2].split(",")]
         assert len(names) == len(namespace.keys() - {"__builtins__"})
         assert {*names, "DockerPlatform"} - {"DockerImagePlatform"} >= namespace.keys() - {"__builtins__"}
+
+
+def test_commands_of_the_page_are_understood() -> None:
+    found = re.findall(
+        r"^\| `az ml environment ([^`]+)` \| `hermetic environment ([^`]+)` \|", PAGE.read_text(), re.MULTILINE
+    )
+    assert len(found) == 5
+    for theirs, ours in found:
+        assert theirs.split()[0] == ours.split()[0]
+        arguments = parse(["environment", *ours.split()])
+        assert arguments.action == ours.split()[0]
