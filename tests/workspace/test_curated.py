@@ -184,6 +184,13 @@ def test_the_script_locks_them_anew(tmp_path: Path) -> None:
         assert (copy / "lockfiles" / path.name).resolve() == path
 
 
+def test_the_script_knows_what_there_is() -> None:
+    command = [sys.executable, str(ROOT / "lockfiles" / "update.py"), "Hermetic-Minimal.9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "there is no Hermetic-Minimal.9 in the catalogue" in done.stderr
+
+
 def test_the_catalogue_comes_with_the_package() -> None:
     """What is read at run time is of the kinds of files that pyproject.toml packs."""
     import tomllib
