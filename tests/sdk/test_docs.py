@@ -43,6 +43,7 @@ def test_the_page_tells_of_every_public_name() -> None:
         hermetic.DockerSection,
         hermetic.DockerPlatform,
         hermetic.ContainerRegistry,
+        hermetic.Workspace,
         hermetic.LocalBuild,
         hermetic.LocalImage,
     )
@@ -56,6 +57,10 @@ def test_parameters_are_named_as_they_are() -> None:
     text = " ".join(PAGE.read_text().split())
     for function in (
         hermetic.Environment.lock,
+        hermetic.Environment.register,
+        hermetic.Environment.diff,
+        hermetic.Environment.get,
+        hermetic.Environment.add_private_pip_wheel,
         hermetic.Environment.build_local,
         hermetic.Environment.from_docker_image,
         hermetic.CondaDependencies.create,
