@@ -153,6 +153,9 @@ class _FaultyIndex(_Misbehaving, _Index):
         self.server_state = state
         super().__init__(*args, **kwargs)
 
+    def behave(self) -> None:
+        _Index.do_GET(self)  # it looks at the method itself
+
 
 def status(code: int, headers: Mapping[str, str] | None = None) -> Fault:
     """Answer with a status and no body."""

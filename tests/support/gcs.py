@@ -218,9 +218,11 @@ class _Handler(BaseHTTPRequestHandler):
         if problem:
             raise _Answer(403, f"<Error><Code>{problem}</Code></Error>".encode(), Content_Type="application/xml")
         _, bucket, name = unquote(path).split("/", 2)
-        data = gcs.buckets[bucket][name]
-        if wanted := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
-            first, last = int(wanted[1]), int(wanted[2])
+        data = gcs.buckets.get(bucket, {}).get(name)
+        if data is None:
+            raise _Answer(404, b"<Error><Code>NoSuchKey</Code></Error>", Content_Type="application/xml")
+        if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            first, last = int(wanted[1]), int(wanted[2] or len(data) - 1)
             raise _Answer(206, data[first : last + 1], Content_Range=f"bytes {first}-{last}/{len(data)}")
         raise _Answer(200, data)
 
