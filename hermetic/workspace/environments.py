@@ -50,14 +50,13 @@ class Environments:
         check_not_reserved(check_name(definition.name))
         sha256 = self._keep(lock, definition.name) if lock is not None else ""
         with self._database.read() as connection:
-            number = registering.is_registered(connection, definition)
-        if not number:
+            found = registering.find_latest(connection, definition)
+        if not found:
             with self._database.write() as connection:
-                number = registering.register(connection, definition, sha256)
-        found = self.get(definition.name, number)
+                found = registering.register(connection, definition, sha256)
         if lock is not None and not found.lock:
-            self.attach_lock(definition.name, number, lock, expected="")
-            found = self.get(definition.name, number)
+            self.attach_lock(definition.name, found.version, lock, expected="")
+            return self.get(definition.name, found.version)
         return found
 
     def get(self, name: str, version: int | str | None = None, label: str | None = None) -> EnvironmentVersion:

@@ -8,42 +8,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from hermetic.workspace.database.tables import environments, versions
-from hermetic.workspace.model import Definition
-from hermetic.workspace.rows import definition_values, insert_unless_there
+from hermetic.workspace.model import Definition, EnvironmentVersion
+from hermetic.workspace.rows import definition_values, insert_unless_there, select_version, version_of
 from hermetic.workspace.stamps import now, user
 
 
-def is_registered(connection: Connection, definition: Definition) -> int:
-    """Give the number of a definition that is its environment's latest version already; 0 if there is work to do."""
-    found = connection.execute(
-        select(versions.c.version)
-        .join(environments, environments.c.id == versions.c.environment)
-        .where(
-            environments.c.name == definition.name,
-            environments.c.archived.is_(False),
-            versions.c.digest == definition.digest,
-            versions.c.version == environments.c.latest,
-            versions.c.archived.is_(False),
-        )
-    ).scalar()
-    return found or 0
+def find_latest(connection: Connection, definition: Definition) -> EnvironmentVersion | None:
+    """Give the version of a definition that is its environment's latest already; None if there is work to do."""
+    same = select_version(environments.c.latest).where(
+        environments.c.name == definition.name,
+        environments.c.archived.is_(False),
+        versions.c.digest == definition.digest,
+        versions.c.archived.is_(False),
+    )
+    row = connection.execute(same).first()
+    return version_of(row) if row else None
 
 
-def register(connection: Connection, definition: Definition, lock: str) -> int:
-    """Register a definition; give its version's number. A new version has ``lock``, the sha256 of one or nothing."""
+def register(connection: Connection, definition: Definition, lock: str) -> EnvironmentVersion:
+    """Register a definition; give its version. A new version has ``lock``, the sha256 of one or nothing."""
     held = hold(connection, definition.name) or _make(connection, definition.name)
     of = versions.c.environment == held.id
-    there = connection.execute(select(versions.c.version).where(of, versions.c.digest == definition.digest)).scalar()
+    same = of & (versions.c.digest == definition.digest)
+    there = connection.execute(
+        select(versions.c.version, versions.c.created_at, versions.c.created_by, versions.c.archived).where(same)
+    ).first()
     registration = held.registrations + 1
     if there:
-        again = update(versions).where(of, versions.c.version == there)
+        again = update(versions).where(of, versions.c.version == there.version)
         connection.execute(again.values(registration=registration, archived=False))
-        number = int(there)
+        number, created_at, created_by, archived = there
     else:
-        number = held.versions + 1
+        number, created_at, created_by, archived = held.versions + 1, now(), user(), True
         connection.execute(
             insert(versions).values(
                 environment=held.id,
@@ -51,13 +50,26 @@ def register(connection: Connection, definition: Definition, lock: str) -> int:
                 registration=registration,
                 archived=False,
                 lock=lock,
-                created_at=now(),
-                created_by=user(),
+                created_at=created_at,
+                created_by=created_by,
                 **definition_values(definition),
             )
         )
-    settle(connection, held.id, registrations=registration, versions=max(number, held.versions), archived=False)
-    return number
+    connection.execute(
+        update(environments)
+        .where(environments.c.id == held.id)
+        .values(
+            latest=number,
+            versions=max(number, held.versions),
+            active=held.active + int(archived),
+            registrations=registration,
+            archived=False,
+            created_at=created_at,
+            created_by=created_by,
+        )
+    )
+    row = connection.execute(select_version(literal(number)).where(environments.c.id == held.id)).one()
+    return version_of(row)
 
 
 def hold(connection: Connection, name: str) -> Row[Any] | None:

@@ -43,6 +43,7 @@ class Postgres:
     folder: Path
     programs: Path
     port: int = 0
+    durable: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     def new_schema(self) -> str:
@@ -79,7 +80,8 @@ class Postgres:
             with log.open("wb") as output:
                 self.process = subprocess.Popen(
                     [*_demoted("INT"), str(self.programs / "postgres"), "-D", str(data), "-p", str(port),
-                     "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+                     "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
+                     f"fsync={'on' if self.durable else 'off'}",
                      "-c", "max_connections=120", "-c", "shared_buffers=32MB", "-c", "lc_messages=C"],
                     cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 )  # fmt: skip
@@ -106,14 +108,14 @@ class Postgres:
 
 
 @contextmanager
-def postgresql() -> Iterator[Postgres]:
-    """Give a running server; skip or fail where PostgreSQL is not installed."""
+def postgresql(*, durable: bool = False) -> Iterator[Postgres]:
+    """Give a running server; skip or fail where PostgreSQL is not installed. ``durable`` is for measuring."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major)
     binary = str(found[-1]) if found else shutil.which("postgres")
     require(binary, "no PostgreSQL server is installed")
     assert binary
     folder = Path(tempfile.mkdtemp(prefix="hermetic-postgres-", dir="/tmp"))
-    server = Postgres(folder, Path(binary).resolve().parent)
+    server = Postgres(folder, Path(binary).resolve().parent, durable=durable)
     try:
         (folder / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
