@@ -19,6 +19,7 @@ from hermetic.project.asking import choose_platform, environment_lock
 from hermetic.project.editing import init_project
 from hermetic.project.layout import find_project
 from hermetic.project.project import Project, open_project
+from hermetic.project.secret_notes import warn_of_secrets
 from hermetic.secrets import public_url
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def export_lock(
                 )
             return wheel.origin.url
         address = wheel.url or locate_wheel(config, wheel, store)
-        if wheel.url and form in _PIPS_OWN:
+        if wheel.url and form in _PIPS_OWN and "${secret:" not in address:  # pip knows variables, and no vault
             return address
         clean = public_url(address)
         bared.update([wheel.name] * (clean != address))
@@ -91,6 +92,9 @@ def export_lock(
             "addresses are written without their credentials: the tool that reads them needs its own "
             "(netrc, a keyring, its configuration)"
         )
+    if form == "environment":
+        for one in platforms or sorted(lock.platforms):
+            warn_of_secrets(lock.platforms[one], "conda sets the text as it stands", reporter)
     if output:
         write_whole(Path(output), text)
     if form in WHEELS_ONLY:

@@ -8,6 +8,7 @@ from typing import Any
 from hermetic.events import SILENT, Reporter
 from hermetic.project.building import fitting_lock, platform_lock
 from hermetic.project.project import open_project
+from hermetic.project.secret_notes import warn_of_secrets
 
 
 def pack_environment(
@@ -36,6 +37,7 @@ def pack_environment(
     lock = fitting_lock(project, declaration, locked=locked, offline=offline, reporter=reporter)
     platform = platform_lock(lock, declaration)
     config = project.config(offline=offline)
+    warn_of_secrets(platform, "where it is unpacked, 'conda activate' sets the text as it stands", reporter)
     made = pack(
         platform,
         Path(output or f"{chosen}-{platform.platform}.sh"),

@@ -231,6 +231,12 @@ class TestUse:
             "DB_URL": "postgresql://me:${secret:db-password}@db.example.org/x",
         }
 
+    def test_tools_that_look_nothing_up_are_told_of(self, built: Hermetic) -> None:
+        said = built("export", "-f", "environment")
+        assert "${secret:db-password}" in said.stdout
+        assert "DB_PASSWORD, DB_URL: a reference to a secret" in said.stderr
+        assert "DB_PASSWORD, DB_URL: a reference to a secret" in built("pack", "-o", "x.sh").stderr
+
     def test_a_typed_password_is_refused_with_its_line(self, built: Hermetic, project: Path) -> None:
         manifest = project / "hermetic.toml"
         manifest.write_text(manifest.read_text().replace('${secret:db-password}"\nDB_URL', f'{VALUE}"\nDB_URL'))
