@@ -295,7 +295,7 @@ class TestSecondArticle:
         ws.get_default_keyvault().set_secrets({"username": "ada", "password": PASSWORD})
         env = Environment("served")
         with pytest.raises(TypeError, match="a comma stands behind the value"):
-            env.docker.base_image = ("/my/private/img:tag",)  # type: ignore[assignment]  as the article has it
+            env.docker.base_image = ("/my/private/img:tag",)  # type: ignore[assignment]  # as the article has it
         env.docker.base_image = "/my/private/img:tag"
         env.docker.base_image_registry.address = hub.host
         env.docker.base_image_registry.username = ws.get_default_keyvault().get_secret("username")
@@ -319,7 +319,7 @@ class TestSecondArticle:
         (desk / "needs.txt").write_text("tabulate\n")
         env = Environment.from_pip_requirements("batch", "needs.txt")
         env.register(ws)
-        envs: dict[str, Environment] = ws.environments  # type: ignore[assignment]  as people write it
+        envs: dict[str, Environment] = ws.environments  # type: ignore[assignment]  # as people write it
         assert envs["batch"].version == "1"
         assert "Hermetic-Tutorial" in envs
         for number in range(2, 7):
@@ -366,7 +366,7 @@ class TestSecondArticle:
         ws = Workspace.from_config()
         vault = ws.get_default_keyvault()
         assert isinstance(vault, Keyvault)
-        vault.set_secret(name="feed-token", value=os.environ.get("MY_SECRET"))
+        vault.set_secret(name="feed-token", value=os.environ.get("MY_SECRET"))  # type: ignore[arg-type]
         secret = vault.get_secret(name="feed-token")
         assert secret == "b1rds sing"
         assert vault.list_secrets() == [{"name": "feed-token"}]

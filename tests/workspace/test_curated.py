@@ -137,7 +137,7 @@ def test_a_version_is_found_as_number_and_as_text() -> None:
     assert curated_versions("mine") == ()
     with pytest.raises(UsageError, match="has no version '9'") as caught:
         curated("Hermetic-Minimal", 9)
-    assert "there are: 1" in caught.value.remedy
+    assert "there are: 1" in str(caught.value.remedy)
 
 
 def test_the_catalogue_cannot_be_changed() -> None:
