@@ -27,6 +27,7 @@ examples:
   hermetic environment show train:1
   hermetic environment diff train:1 train:2
   hermetic environment label train:2 production
+  hermetic environment lock train:1 --platform linux-64
   hermetic environment download -n train -d copy --version 1
   hermetic environment build train                     its image: the log is shown as it comes
   hermetic environment builds train
@@ -226,6 +227,37 @@ def _download(arguments: argparse.Namespace, ui: UI) -> int:
     return 0
 
 
+def _add_lock(parser: argparse.ArgumentParser) -> None:
+    _add_named(parser)
+    parser.add_argument(
+        "--platform",
+        metavar="P",
+        action="append",
+        default=[],
+        dest="platforms",
+        help="have this platform in it (default: those that are declared, else those that are in it, else this one)",
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", default=None, help="write the lock to a file, too")
+
+
+def _lock(arguments: argparse.Namespace, ui: UI) -> int:
+    from hermetic.report.environments import locked_text, locked_value
+    from hermetic.sdk.building import lock_version
+
+    name, number, label = _reference(arguments.environment)
+    version, lock = lock_version(
+        _workspace(arguments),
+        (name, number, label),
+        platforms=arguments.platforms,
+        path=arguments.output,
+        root=arguments.project,
+        offline=arguments.offline,
+        reporter=ui.reporter,
+    )
+    ui.result(locked_text(version, lock), locked_value(version, lock, arguments.output))
+    return 0
+
+
 def _workspace(arguments: argparse.Namespace) -> Workspace:
     from hermetic.sdk.workspace import workspace_at
 
@@ -247,6 +279,7 @@ ACTIONS = {
     "diff": Action("show what differs between two versions; exit status 1 if they differ", _add_diff, _diff),
     "label": Action("put labels on a version, or take them away", _add_label, _label),
     "archive": Action("archive an environment, or one version: it is listed no more", _add_archive, _archive),
+    "lock": Action("make the lock of a version, or show that it has one", _add_lock, _lock),
     "download": Action("write a version's definition to a folder", _add_download, _download),
     "build": Action(
         "build a version's image; a build of it that is under way is joined", builds.add_build, builds.build

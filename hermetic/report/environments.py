@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hermetic.report.text import brief, columns, counted, paint
 
 if TYPE_CHECKING:
+    from hermetic.lock.model import Lock
     from hermetic.sdk.comparing import EnvironmentDiff
     from hermetic.sdk.inspecting import Detail, Line
     from hermetic.sdk.scaffolding import Scaffold
@@ -163,16 +164,12 @@ def detail_text(detail: Detail, *, colour: bool = False) -> str:
 
 def detail_value(detail: Detail) -> dict[str, Any]:
     """Give all that is known of a version as JSON values."""
-    lock = detail.lock
     return {
         **version_value(detail.version),
         "curated": detail.curated,
         "base": detail.base or None,
         "variables": dict(detail.variables),
-        "platforms": {
-            name: {"key": found.key(), "conda": len(found.conda), "wheels": len(found.wheels)}
-            for name, found in sorted(lock.platforms.items() if lock else ())
-        },
+        "platforms": _platforms(detail.lock),
         "images": [
             {
                 "platform": item.platform,
@@ -207,6 +204,25 @@ def diff_text(diff: EnvironmentDiff, *, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
+def locked_text(version: EnvironmentVersion, lock: Lock) -> str:
+    """Tell what a version's lock holds."""
+    from hermetic.report.locks import contents
+
+    held = "; ".join(f"{name}: {contents(found)}" for name, found in sorted(lock.platforms.items()))
+    return f"{named(version)} is locked ({held})"
+
+
+def locked_value(version: EnvironmentVersion, lock: Lock, path: str | None) -> dict[str, Any]:
+    """Give a version's lock as JSON values."""
+    return {
+        "name": version.name,
+        "version": version.version,
+        "lock": version.lock or None,
+        "path": path,
+        "platforms": _platforms(lock),
+    }
+
+
 def named(version: EnvironmentVersion) -> str:
     """Give a version as people write it: ``NAME:VERSION``."""
     return f"{version.name}:{version.version}"
@@ -215,6 +231,13 @@ def named(version: EnvironmentVersion) -> str:
 def day(moment: str) -> str:
     """Give a time (RFC 3339, UTC) to the minute, as tables show it."""
     return moment[:16].replace("T", " ")
+
+
+def _platforms(lock: Lock | None) -> dict[str, Any]:
+    return {
+        name: {"key": found.key(), "conda": len(found.conda), "wheels": len(found.wheels)}
+        for name, found in sorted(lock.platforms.items() if lock else ())
+    }
 
 
 def _short(text: str) -> str:

@@ -11,15 +11,21 @@ from hermetic.errors import UsageError
 from hermetic.lock.model import Lock
 from hermetic.platforms import current_platform
 from hermetic.project.layout import Layout
+from hermetic.project.project import Declaration
+from hermetic.project.workplace import Workplace, addresses_above
 from hermetic.sdk.environment import Environment
+from hermetic.sdk.environments import curated_name, get_version
 from hermetic.sdk.jobs import AnyPath, Job, build_job, checked_platforms, fitting_lock_of, lock_job, make_job
-from hermetic.sdk.kept import Kept, kept_of, lock_place, refuse_moving, remember_image, settle
+from hermetic.sdk.kept import Kept, kept_environment, kept_of, lock_place, refuse_moving, remember_image, settle
 from hermetic.sdk.leaving import settle_at_exit
 from hermetic.sdk.results import LocalBuild, LocalImage
 
 if TYPE_CHECKING:
+    from hermetic.events import Reporter
     from hermetic.project.image_order import ImageOrder
     from hermetic.project.imaging import ImageBuild
+    from hermetic.sdk.workspace import Workspace
+    from hermetic.workspace.model import EnvironmentVersion
 
 
 def lock_environment(
@@ -159,6 +165,41 @@ def _settled(job: Job, kept: Kept, platforms: Sequence[str], path: Path | None, 
         )  # fmt: skip
     job.output.pass_on()
     return lock
+
+
+def lock_version(
+    workspace: Workspace,
+    reference: tuple[str, str | int | None, str | None],
+    *,
+    platforms: Sequence[str] = (),
+    path: AnyPath | None = None,
+    root: AnyPath | None = None,
+    offline: bool = False,
+    reporter: Reporter,
+) -> tuple[EnvironmentVersion, Lock]:
+    """Give a version (its name, version and label) with its lock, made or grown by platforms; written to ``path`` too.
+
+    Names of channels get their addresses from the ``hermetic.toml`` of ``root`` (default: the working folder) or above.
+    Raises UsageError for a curated version and a platform that it is not locked for.
+    """
+    name, number, label = reference
+    version = get_version(workspace, name, number, label)
+    environment = kept_environment(version, None if curated_name(name) else workspace._address)  # noqa: SLF001
+    kept = environment._kept  # noqa: SLF001  of one package
+    assert kept is not None
+    folder = Path(root or ".").absolute()
+    project = Workplace(Layout(folder), addresses=addresses_above(folder), workspace=kept.workspace)
+    declaration = Declaration(str(kept), environment.to_spec(), (), folder)
+    wanted = checked_platforms(platforms) or declaration.spec.platforms
+    with lock_place(Path(path).absolute() if path else None) as place:
+        declaration = replace(declaration, lock_path=place)
+        lock = settle(kept, project, declaration, wanted, offline=offline, reporter=reporter)
+    if lock is None:
+        raise UsageError(
+            f"{kept} is curated, and not locked for {', '.join(wanted) or 'any platform'}",
+            remedy="clone it under a name of your own, register that and lock it",
+        )
+    return get_version(workspace, name, version.version), lock
 
 
 def version_lock(

@@ -19,6 +19,7 @@ from hermetic.sdk.conda_dependencies import CondaDependencies
 from hermetic.sdk.directory import written_password
 from hermetic.sdk.environment import Environment
 from hermetic.spec.azureml import JSON_NAME, Files, default_values
+from hermetic.spec.serialize import conda_text, pip_line
 from hermetic.workspace.model import Definition, EnvironmentVersion
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def definition_of(environment: Environment) -> Definition:
         key(_DIGEST, _meaning(json.loads(texts[JSON_NAME]), spec, dependencies)),
         texts,
         spec.digest(),
-        tuple(dict.fromkeys([*(item.text for item in spec.conda), *(item.text for item in spec.pip)])),
+        tuple(dict.fromkeys([*map(conda_text, spec.conda), *map(pip_line, spec.pip)])),
         environment._source or (dependencies._file.name if dependencies._file else ""),  # noqa: SLF001
     )
 

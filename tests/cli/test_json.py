@@ -49,6 +49,7 @@ CALLS = {
     "environment show Hermetic-Minimal": "environment show",
     "environment versions train": "environment versions",
     "environment diff train other": "environment diff",
+    "environment lock Hermetic-Minimal": "environment lock",
     "environment archive other:1": "environment archive",
     "environment archive other": "environment archive",
     "environment download -n train -d copy": "environment download",
