@@ -39,6 +39,7 @@ KEYVAULTS = ("", "keyring", "file")
 _KEYS = ("name", "path", "database", "artefacts", "registry", "keyvault")
 _CLOUD = ("subscription_id", "resource_group", "workspace_name", "id", "scope", "location")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_PROMISE = re.compile(r"\$\{[^}]*\}")
 _DATABASE = re.compile(r"(postgresql|sqlite)(\+\w+)?:|\$\{")
 
 
@@ -89,11 +90,12 @@ def workspace_in(folder: Path) -> WorkspaceAddress | None:
     if manifest.is_file():
         table = _toml(manifest).get(TABLE)
         if table is not None:
-            return _address(table, folder, Place(str(manifest), _line(manifest, rf"\s*\[\s*{TABLE}\s*\]")))
+            line = _line(manifest, rf"\s*\[\s*{TABLE}\s*\]")
+            return refuse_typed(_address(table, folder, Place(str(manifest), line)))
     for name in CONFIG_FILES:
         path = folder / name
         if path.is_file() and (document := _json(path)) is not None:
-            return _address(document, folder, Place(str(path)))
+            return refuse_typed(_address(document, folder, Place(str(path))))
     return None
 
 
@@ -104,7 +106,24 @@ def read_workspace_file(path: Path) -> WorkspaceAddress:
     if document is None:
         raise UsageError("it names no workspace", place=place, remedy=f'add [{TABLE}] with name = "..."')
     root = path.parent
-    return _address(document, root.parent if root.name in {".azureml", "aml_config"} else root, place)
+    return refuse_typed(_address(document, root.parent if root.name in {".azureml", "aml_config"} else root, place))
+
+
+def refuse_typed(address: WorkspaceAddress) -> WorkspaceAddress:
+    """Give an address back if it may stand in a file that is committed: no password is typed into it.
+
+    Raises UsageError, which does not repeat it.
+    """
+    for key in ("database", "artefacts"):
+        user, at, _ = re.split(r"[/?#]", getattr(address, key).partition("://")[2], maxsplit=1)[0].rpartition("@")
+        if at and _PROMISE.sub("\0", user).partition(":")[2].strip("\0"):  # a reference has a colon of its own
+            raise UsageError(
+                f"workspace: {key!r} holds a typed password, and this file is to be committed",
+                place=address.place,
+                remedy="keep it with 'hermetic secret set NAME' and write ${secret:NAME} in its place, or ${VARIABLE}; "
+                "renew it if this file was shared",
+            )
+    return address
 
 
 def address_in(folder: Path, name: str, values: Mapping[str, str] | None = None) -> WorkspaceAddress:

@@ -154,3 +154,33 @@ def test_every_name_is_taken_or_refused(name: str) -> None:
     assert name.isascii()
     assert 0 < len(name) <= 63
     assert not set(name) & set("/@:?# \n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "refused"),
+    [
+        ("database", "postgresql://me:hunter2@db.example.org/team", True),
+        ("database", "postgresql://me:${PW}hunter2@db.example.org/team", True),
+        ("artefacts", "https://me:hunter2@files.example.org", True),
+        ("database", "postgresql://me:${PW}@db.example.org/team", False),
+        ("database", "postgresql://${secret:u}:${secret:p}@db.example.org/team", False),
+        ("database", "postgresql://me@db.example.org/team", False),
+        ("database", "${DATABASE}", False),
+        ("artefacts", "https://files.example.org/a:b@c", False),
+    ],
+)
+@pytest.mark.parametrize("file", ["hermetic.toml", "config.json"])
+def test_a_typed_password_is_refused_and_not_repeated(
+    tmp_path: Path, file: str, key: str, value: str, refused: bool
+) -> None:
+    values = {"name": "team", "path": "kept", key: value}
+    table = "[workspace]\n" + "".join(f'{name} = "{text}"\n' for name, text in values.items())
+    (tmp_path / file).write_text(table if file.endswith("toml") else json.dumps(values))
+    if not refused:
+        assert getattr(workspace_in(tmp_path), key) == value
+        return
+    for read in (lambda: workspace_in(tmp_path), lambda: read_workspace_file(tmp_path / file)):
+        with pytest.raises(UsageError, match=f"{key!r} holds a typed password") as caught:
+            read()
+        assert caught.value.place
+        assert "hunter2" not in str(caught.value)

@@ -116,7 +116,8 @@ def check_channel(text: str, root: Path) -> tuple[str, str] | None:
     if carries_secret(address):
         raise UsageError(
             f"the address of {name or 'a channel'} holds a password or token, and hermetic.toml is to be committed",
-            remedy="write ${VARIABLE} in its place, in single quotes, and set that when you run hermetic",
+            remedy="write ${secret:NAME} in its place, in single quotes, and keep it with 'hermetic secret set NAME'; "
+            "or ${VARIABLE}, and set that when you run hermetic",
         )
     if _is_path(address) if name else address.startswith((".", "/", "~")):
         folder = Path(address).expanduser() if name else root / Path(address).expanduser()

@@ -198,7 +198,8 @@ def _login(file: TomlFile, keys: tuple[str, ...]) -> tuple[str, str]:
     if password and not is_promise(password):
         raise file.error(
             "a password in a manifest is known to everybody",
-            'treat it as published and replace it; then write password = "${NAME}", and set that variable',
+            'treat it as published and replace it; then write password = "${secret:NAME}", and keep it with '
+            "'hermetic secret set NAME'; or \"${NAME}\", and set that variable",
             *keys,
             "base-registry",
             "password",
@@ -296,7 +297,8 @@ def _secret(place: Place) -> SpecError:
     return SpecError(
         "the address holds a password or token, and this file is to be committed",
         place=place,
-        remedy="write ${VARIABLE} in its place and set that when you run hermetic; renew the secret if it was shared",
+        remedy="write ${secret:NAME} in its place and keep it with 'hermetic secret set NAME', or ${VARIABLE} and set "
+        "that when you run hermetic; renew the secret if it was shared",
     )
 
 

@@ -31,10 +31,13 @@ _ROOM = 1024  # what is sealed is filled up to a multiple of this: its length te
 
 @dataclass(frozen=True)
 class FileVault:
-    """A vault in the file at ``path``, which need not be there: then it has no secrets."""
+    """A vault in the file at ``path``, which need not be there: then it has no secrets.
+
+    ``environ`` tells where its key is (None: the process's).
+    """
 
     path: Path
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environ: Mapping[str, str] | None = field(default=None, repr=False)
 
     def get(self, name: str) -> str | None:
         """Give a secret's value, None if there is none. Raises CredentialsError, IntegrityError, MachineError."""
@@ -78,7 +81,7 @@ class FileVault:
                 place=self._place,
                 remedy=f"set {PASSPHRASE} to the one that it was made with"
                 if by_passphrase
-                else f"bring that key to {key_path(self.environ)}, or remove the vault and set its secrets again",
+                else f"bring that key to {key_path(self._environ)}, or remove the vault and set its secrets again",
             )
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -94,9 +97,9 @@ class FileVault:
         if len(salt) != SALT:
             raise ValueError("salt")
         if header["from"] == "file":
-            return file_key(salt, self.environ, self._place, make=make)
+            return file_key(salt, self._environ, self._place, make=make)
         if header["from"] == "passphrase" and header["cost"] in COSTS:
-            return passphrase_key(salt, header["cost"], self.environ, self._place)
+            return passphrase_key(salt, header["cost"], self._environ, self._place)
         raise ValueError("key")
 
     def _write(self, values: Mapping[str, str], header: Mapping[str, Any]) -> None:
@@ -105,7 +108,7 @@ class FileVault:
         from hermetic.files import writing_whole
 
         if not header:
-            by = {"from": "passphrase", "cost": COST} if self.environ.get(PASSPHRASE) else {"from": "file"}
+            by = {"from": "passphrase", "cost": COST} if self._environ.get(PASSPHRASE) else {"from": "file"}
             header = {**by, "salt": _text(os.urandom(SALT))}
         key = self._key(header, make=True)
         nonce = os.urandom(12)
@@ -129,6 +132,10 @@ class FileVault:
             yield
         finally:
             os.close(handle)
+
+    @property
+    def _environ(self) -> Mapping[str, str]:
+        return os.environ if self.environ is None else self.environ
 
     @property
     def _place(self) -> Place:

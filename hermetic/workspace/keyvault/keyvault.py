@@ -7,7 +7,6 @@ What was chosen first stays chosen, so that a session that cannot reach the keyr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +25,7 @@ class Keyvault:
     """The key vault of the workspace at ``address``. Values are texts that hide themselves where they are shown."""
 
     address: WorkspaceAddress
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, compare=False)
+    environ: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
 
     def set_secret(self, name: str, value: str) -> None:
         """Keep a secret, in place of one of that name. Raises UsageError for a name or value that cannot be kept."""

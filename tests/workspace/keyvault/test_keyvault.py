@@ -127,6 +127,13 @@ class TestValues:
             assert "quotes" not in secrets.redact(shown)
 
 
+    def test_a_vault_can_go_to_another_process(self, vault: Keyvault) -> None:
+        vault.set_secret("a", "hunter22")
+        text = pickle.dumps(vault)
+        assert b"hunter22" not in text
+        assert pickle.loads(text).get_secret("a") == "hunter22"
+
+
 class TestChoice:
     def test_the_keyring_is_preferred(self, make: MakeVault, plugged: PlainKeyring) -> None:
         vault = make(kind="")
