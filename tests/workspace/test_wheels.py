@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
+from support.serving import desk
 from support.wheels import make_wheel
 
 from hermetic.config import Config
 from hermetic.digest import sha256_file
 from hermetic.errors import ExistsError, HermeticError, IntegrityError, UsageError
+from hermetic.store.http import Client
 from hermetic.store.objects import MissingObjectError, open_objects, sign_private
 from hermetic.workspace.wheels import Wheels
 from hermetic.workspace_config import WorkspaceAddress
@@ -169,6 +172,27 @@ def test_signing_needs_only_the_configuration(tmp_path: Path, address: Workspace
     assert read(sign_private(config, wheels.add(path).url)) == path.read_bytes()
     with pytest.raises(UsageError, match="unknown"):
         sign_private(config, wheels.add(path).url.replace("//team", "//unknown"))
+
+
+def test_a_served_workspace_reads_and_signs_and_sends_away_who_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_wheel(tmp_path, "demo")
+    with desk(tmp_path / "there") as server:
+        server.clock.now = time.time()
+        there = WorkspaceAddress("team", tmp_path / "there")
+        added = Wheels(SimpleNamespace(address=there, objects=open_objects(there))).add(path)
+        monkeypatch.setenv("HERMETIC_WORKSPACE_KEY", server.keys.add("this machine").text())
+        here = WorkspaceAddress("team", tmp_path / "here", artefacts=server.url)
+        wheels = Wheels(SimpleNamespace(address=here, objects=open_objects(here)))
+        assert wheels.get(added.url) == added
+        assert wheels.add(path) == added
+        assert Client().get_bytes(wheels.sign(added.url))[0] == path.read_bytes()
+        assert Client().get_bytes(sign_private(Config(workspaces={"team": here}), added.url))[0] == path.read_bytes()
+        with pytest.raises(UsageError, match="takes nothing"):
+            wheels.add(make_wheel(tmp_path, "other"))
+        with pytest.raises(UsageError, match="lists nothing"):
+            wheels.list()
 
 
 def without(path: Path, *lost: str, **changed: bytes) -> Path:

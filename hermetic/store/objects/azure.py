@@ -16,19 +16,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hermetic.config import patience
 from hermetic.errors import CredentialsError
 from hermetic.events import SILENT, Reporter
 from hermetic.store.objects.azure_access import ADVICE, AzureAccess, azure_access
 from hermetic.store.objects.azure_faults import azure_faults
 from hermetic.store.objects.bucket import Bucket
 from hermetic.store.objects.hushing import hush
+from hermetic.store.objects.manners import manners
 from hermetic.store.objects.model import check_expiry, hidden
 from hermetic.store.objects.reading import PART, Outgoing, put_file, send_parts
 
 _MAYBE_TAKEN = {400, 409, 412}
 """Answers to a write where there is something already; 400 if another's commit threw our blocks away."""
-_CONNECT = 10.0
 _CLOCKS = timedelta(minutes=15)
 """How far apart the clocks of ours and Azure's may be."""
 
@@ -135,7 +134,7 @@ class AzureObjects:
             if self._delegated is None or self._delegated[0] < until:
                 from azure.storage.blob import BlobServiceClient
 
-                service = BlobServiceClient(self._access.endpoint, self._access.credential, **_manners())
+                service = BlobServiceClient(self._access.endpoint, self._access.credential, **_options())
                 last = until + timedelta(hours=1)
                 key = service.get_user_delegation_key(_now() - _CLOCKS, min(last, _now() + timedelta(days=7)))
                 self._delegated = (min(last, _now() + timedelta(days=7)), key)
@@ -199,19 +198,20 @@ class AzureObjects:
             from azure.storage.blob import ContainerClient
         with self._faults(""):
             client = ContainerClient(
-                self._access.endpoint, self._bucket.name, credential=self._access.credential, **_manners()
+                self._access.endpoint, self._bucket.name, credential=self._access.credential, **_options()
             )
         hush("azure", "urllib3", "requests", "msal")
         return client
 
 
-def _manners() -> dict[str, Any]:
-    """Give the options of a client: how patient it is, as with every other server."""
+def _options() -> dict[str, Any]:
+    """Give the options of a client."""
     from azure.storage.blob import ExponentialRetry
 
-    asked = patience()
+    asked = manners()
     return {
-        "connection_timeout": min(_CONNECT, asked.timeout),
+        **({"connection_verify": asked.certificates} if asked.certificates else {}),
+        "connection_timeout": asked.connect,
         "read_timeout": asked.timeout,
         "retry_policy": ExponentialRetry(
             initial_backoff=1, increment_base=2, retry_total=asked.retries, random_jitter_range=1

@@ -108,7 +108,6 @@ class FolderObjects:
         with self._faults(), self._incoming() as (temporary, handle):
             for piece in pieces:
                 write_all(handle, memoryview(piece))
-            os.fchmod(handle, 0o444)
             os.fsync(handle)  # the name must not reach the disk before the bytes do
             placed = self._again(target, lambda: self._link(temporary, target))
             if placed:
@@ -148,7 +147,7 @@ class FolderObjects:
         _make(folder)
         self._sweep(folder)
         temporary = folder / f"{os.getpid()}.{os.urandom(8).hex()}"
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o444)
         try:
             try_lock(handle)
             yield temporary, handle
@@ -161,7 +160,7 @@ class FolderObjects:
         for path in folder.iterdir():
             with suppress(OSError):
                 if path.name != "lock" and path.stat().st_mtime < time.time() - _STALE:
-                    handle = os.open(path, os.O_RDWR)
+                    handle = os.open(path, os.O_RDONLY)
                     try:
                         if try_lock(handle):
                             path.unlink()

@@ -15,18 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hermetic.config import patience
 from hermetic.errors import CredentialsError
 from hermetic.events import SILENT, Reporter
 from hermetic.secrets import hide
 from hermetic.store.objects.bucket import Bucket
 from hermetic.store.objects.gcs_faults import ADVICE, counted, gcs_faults, status_of
 from hermetic.store.objects.hushing import hush
+from hermetic.store.objects.manners import manners
 from hermetic.store.objects.model import MissingObjectError, check_expiry, hidden
 from hermetic.store.objects.reading import PART, Outgoing, put_file
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-_CONNECT = 10.0
 
 
 class GcsObjects:
@@ -61,13 +60,13 @@ class GcsObjects:
         """Download a document."""
         blob = self._blob(key)
         with gcs_faults(self.where, key):
-            return bytes(blob.download_as_bytes(**_manners()))
+            return bytes(blob.download_as_bytes(**_options()))
 
     def size(self, key: str) -> int | None:
         """Ask for an object's length."""
         blob = self._blob(key)
         with gcs_faults(self.where, key):
-            found = blob.bucket.get_blob(blob.name, **_manners())
+            found = blob.bucket.get_blob(blob.name, **_options())
             return None if found is None else int(found.size)
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -79,7 +78,7 @@ class GcsObjects:
                 prefix=self._bucket.beginning(prefix),
                 page_size=self.page_size,
                 fields="items(name),nextPageToken",
-                **_manners(),
+                **_options(),
             )
             for blob in found:
                 key = self._bucket.key(blob.name)
@@ -90,7 +89,7 @@ class GcsObjects:
         """Delete the object."""
         blob = self._blob(key)
         with suppress(MissingObjectError), gcs_faults(self.where, key):
-            blob.delete(**_manners())
+            blob.delete(**_options())
 
     def signed_url(self, key: str, *, expires: int) -> str:
         """Give the object's address with a V4 signature for GET: by the service account's key, or by Google's IAM."""
@@ -131,7 +130,7 @@ class GcsObjects:
                     size=file.size if size is None else size,
                     content_type="application/json" if key.endswith(".json") else "application/octet-stream",
                     if_generation_match=0,
-                    **_manners(),
+                    **_options(),
                 )
             except Exception as error:
                 if status_of(error) == 412:  # taken, also by an earlier try of ours whose answer was lost
@@ -154,22 +153,29 @@ class GcsObjects:
 
         with needs("gcs", "google-cloud-storage"):
             import google.auth
+            import requests
             from google.auth.credentials import AnonymousCredentials
+            from google.auth.transport.requests import AuthorizedSession, Request
             from google.cloud.storage import Client
         with gcs_faults(self.where, ""):
             if os.environ.get("STORAGE_EMULATOR_HOST") and not os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
                 credentials = AnonymousCredentials()
             else:
                 credentials, _ = google.auth.default(scopes=[_SCOPE])
-            client = Client(project=None, credentials=credentials)
+            asking = requests.Session()
+            if trusted := manners().certificates:
+                asking.verify = trusted
+            session = AuthorizedSession(credentials, auth_request=Request(asking))
+            session.verify = asking.verify
+            client = Client(project=None, credentials=credentials, _http=session)
         hush("google", "urllib3", "requests")
         return client
 
 
-def _manners() -> dict[str, Any]:
-    """Give the options of a request: how patient it is, as with every other server."""
+def _options() -> dict[str, Any]:
+    """Give the options of a request."""
     from google.api_core.retry import Retry
 
-    asked = patience()
+    asked = manners()
     again = Retry(predicate=counted(asked.retries), initial=0.5, maximum=10, multiplier=2, timeout=None)
-    return {"timeout": (min(_CONNECT, asked.timeout), asked.timeout), "retry": again}
+    return {"timeout": (asked.connect, asked.timeout), "retry": again}

@@ -13,6 +13,8 @@ _SECRET = re.compile(
     r"string.?to.?sign|canonical.?request)"
 )
 
+_USUAL = logging.makeLogRecord({}).__dict__.keys() | {"asctime", "message", "taskName"}
+
 
 def hush(*clients: str) -> None:
     """Let the loggers of some packages, as far as they are there by now, tell nothing that signs a request.
@@ -34,4 +36,6 @@ def _clean(record: logging.LogRecord) -> bool:
     record.msg = f"({HIDDEN}: a request's signature)" if _SECRET.search(text) else redact(_QUERY.sub("", text))
     record.args = ()
     record.exc_info = record.exc_text = None  # errors of transport repeat the address
+    for name in record.__dict__.keys() - _USUAL:  # whole requests and answers, for those who log JSON
+        del record.__dict__[name]
     return True

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hermetic import secrets
 from hermetic.errors import IntegrityError, UsageError
@@ -94,9 +94,11 @@ def check_expiry(expires: int) -> int:
 
 def hidden(url: str) -> str:
     """Give a signed URL back, its signature counted as secret from now on."""
-    for name, value in parse_qsl(urlsplit(url).query):
+    for item in urlsplit(url).query.split("&"):
+        name, _, value = item.partition("=")
         if name.lower() in _SIGNATURES:
-            secrets.hide(value)
+            secrets.hide(value)  # as it stands there
+            secrets.hide(unquote(value))
     return url
 
 

@@ -16,10 +16,10 @@ from hashlib import sha256 as hash_sha256
 from pathlib import Path
 from typing import Any
 
-from hermetic.config import patience
 from hermetic.events import SILENT, Reporter
 from hermetic.store.objects.bucket import Bucket
 from hermetic.store.objects.hushing import hush
+from hermetic.store.objects.manners import manners
 from hermetic.store.objects.model import check_expiry, hidden
 from hermetic.store.objects.reading import PART, Outgoing, put_file, send_parts
 from hermetic.store.objects.s3_faults import s3_faults
@@ -27,7 +27,6 @@ from hermetic.store.objects.s3_faults import s3_faults
 _ANY_REGION = "us-east-1"
 _MAYBE_TAKEN = {404, 409, 412}
 """Answers to a write where there is something already; 404 if it was an earlier try of ours that ended the upload."""
-_CONNECT = 10.0
 _OF_A_PART = ("ETag", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256")
 
 
@@ -63,7 +62,7 @@ class S3Objects:
     def get_bytes(self, key: str) -> bytes:
         """Download a document."""
         client, target = self._object(key)
-        for again in reversed(range(patience().retries + 1)):
+        for again in reversed(range(manners().retries + 1)):
             with s3_faults(self.where, key):
                 try:
                     with client.get_object(**target)["Body"] as body:
@@ -162,13 +161,12 @@ class S3Objects:
         with needs("s3", "boto3"):
             import botocore.session
         session = botocore.session.Session()
-        asked = patience()
         with s3_faults(self.where, ""):
             region = session.get_config_variable("region") or _ANY_REGION
-            client = _make(session, region, asked.timeout, asked.retries)
+            client = _make(session, region)
             hush("boto3", "botocore", "urllib3")
             if (found := self._region(client)) not in {None, region}:  # a signed URL must name the right one
-                client = _make(session, found, asked.timeout, asked.retries)
+                client = _make(session, found)
         return client
 
     def _region(self, client: Any) -> str | None:
@@ -181,17 +179,19 @@ class S3Objects:
         return str(found) if found else None
 
 
-def _make(session: Any, region: str, timeout: float, retries: int) -> Any:
+def _make(session: Any, region: str) -> Any:
     from botocore.config import Config
 
+    asked = manners()
     config = Config(
         signature_version="s3v4",
-        connect_timeout=min(_CONNECT, timeout),
-        read_timeout=timeout,
-        retries={"mode": "standard", "total_max_attempts": retries + 1},
+        connect_timeout=asked.connect,
+        read_timeout=asked.timeout,
+        retries={"mode": "standard", "total_max_attempts": asked.retries + 1},
         user_agent_extra="hermetic",
     )
-    return session.create_client("s3", region_name=region, config=config)
+    verify = session.get_config_variable("ca_bundle") or asked.certificates or None
+    return session.create_client("s3", region_name=region, config=config, verify=verify)
 
 
 def _status(error: Any) -> int:

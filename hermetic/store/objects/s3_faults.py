@@ -16,7 +16,8 @@ _REFUSED = {
 }  # fmt: skip
 _REGION = {"PermanentRedirect", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed"}
 _ADVICE = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE to a profile that may"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE; they need s3:GetObject, "
+    "s3:PutObject and s3:ListBucket there"
 )
 
 
@@ -45,9 +46,7 @@ def s3_faults(where: str, key: str) -> Iterator[None]:
         exceptions.SSOError,
     ) as error:
         reason = redact(str(error))
-        raise CredentialsError(
-            f"no credentials for {where}: {reason}", remedy=f"{_ADVICE} to read and write there"
-        ) from None
+        raise CredentialsError(f"no credentials for {where}: {reason}", remedy=_ADVICE) from None
     except (exceptions.ParamValidationError, exceptions.InvalidConfigError, exceptions.InvalidRegionError) as error:
         raise UsageError(
             f"{where}: {redact(str(error))}", remedy="check 'artefacts' and the AWS configuration"
@@ -88,11 +87,11 @@ def _refused(response: dict[str, Any], where: str, key: str) -> HermeticError:
         )
     if code in _REGION or status == 301:
         return UsageError(f"{where}: the bucket is in another region", remedy="set AWS_REGION to the bucket's region")
-    if code in _REFUSED or status in {401, 403}:
-        said = f" ({text})" if text and text != "Forbidden" else ""
+    if code in _REFUSED or status in {401, 403} or code == "400":  # to HEAD no reason is given; 400 is an old token
+        said = f" ({text})" if text and not code.isdecimal() else ": expired credentials, or a clock that is wrong?"
         return CredentialsError(
             f"{where}: access is refused: {code or status}{said}",
-            remedy=f"{_ADVICE} s3:GetObject, s3:PutObject and s3:ListBucket there",
+            remedy=_ADVICE,
         )
     return NetworkError(
         f"{where}: the server answers {status} {code}: {text}".rstrip(": "),

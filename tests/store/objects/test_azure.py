@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from object_contract import WHEEL, Contract, written
@@ -139,8 +139,11 @@ def test_addresses_are_for_https_alone_where_there_is_https(monkeypatch: pytest.
 
 
 def test_secrets_are_hidden_wherever_they_are_told(objects: ObjectStore) -> None:
-    signature = parse_qs(urlsplit(objects.signed_url(WHEEL, expires=60)).query)["sig"][0]
-    assert signature not in secrets.redact(f"asked for /x?a=b&sig={signature} and sig={urlsplit(signature).path}")
+    for seconds in range(60, 80):  # some have slashes and pluses, which are written in more than one way
+        query = urlsplit(objects.signed_url(WHEEL, expires=seconds)).query
+        raw, signature = query.partition("sig=")[2], parse_qs(query)["sig"][0]
+        told = secrets.redact(f"asked for /x?a=b&sig={raw} and {signature} and {quote(signature, safe='')}")
+        assert told == "asked for /x?a=b&sig=*** and *** and ***"
     assert KEY not in secrets.redact(f"AccountKey={KEY}")
 
 
@@ -356,6 +359,8 @@ def test_an_identity_signs_by_a_delegated_key(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "data").mkdir()
     with azurite(tmp_path / "data", "--oauth", "basic", *secure) as emulator:
         emulator.make_container("team")
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))  # as hermetic's own client reads it
         monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
         monkeypatch.setenv("AZURE_STORAGE_SERVICE_ENDPOINT", f"{emulator.url}/{ACCOUNT}")
         module = ModuleType("azure.identity")

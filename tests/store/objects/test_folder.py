@@ -95,10 +95,14 @@ def test_an_object_of_another_size_is_told(tmp_path: Path) -> None:
         FolderObjects(tmp_path).put("a", file, sha256=sha256_bytes(b"abcd"))
 
 
-def test_others_may_read_and_nobody_writes(tmp_path: Path) -> None:
-    objects = FolderObjects(tmp_path)
-    objects.put_bytes("a/b", b"x")
-    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o444
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o444), (0o077, 0o400)])
+def test_nobody_writes_and_who_may_read_is_the_users_to_say(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        FolderObjects(tmp_path).put_bytes("a/b", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == mode
 
 
 def test_the_embedded_workspace_has_a_folder_of_its_own(tmp_path: Path) -> None:
