@@ -196,9 +196,13 @@ def test_a_secret_of_the_key_vault_opens_the_base(yard: Yard, hub: Registry) -> 
     made.docker.base_image_registry.address = hub.host
     made.docker.base_image_registry.username = "me"
     made.docker.base_image_registry.password = vault.get_secret("hub")
+    vault.set_secret("key", "no business of an image's: sesame")
+    made.environment_variables = {"API_KEY": vault.get_secret("key"), "GREETING": "hello"}
     build = made.build(workspace).wait_for_completion()
     assert build.status == "succeeded"
     assert b"sesame" not in everything_in(workspace.path)
+    layout = Path(build.to_dict()["result"]["layout"])
+    assert any(b"GREETING=hello" in path.read_bytes() for path in (layout / "blobs").rglob("*") if path.is_file())
     vault.set_secret("hub", "wrong")
     made.environment_variables = {"ANOTHER": "definition"}
     failed = made.build(workspace).wait_for_completion(raise_on_error=False)

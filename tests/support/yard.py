@@ -77,7 +77,7 @@ def builders(folder: Path) -> dict[int, Path]:
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            held = [str(handle.readlink()) for handle in (process / "fd").iterdir()]
+            held = [str(handle.readlink()).removesuffix(" (deleted)") for handle in (process / "fd").iterdir()]
         except OSError:  # gone, or another user's
             continue
         mine = [path for path in held if path.startswith(str(folder)) and path.endswith(".held")]

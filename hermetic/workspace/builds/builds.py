@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hermetic.config import load_config
-from hermetic.errors import UsageError
+from hermetic.errors import CredentialsError, NetworkError, UsageError
 from hermetic.platforms import check_platform, current_platform
 from hermetic.project.workplace import addresses_above
 from hermetic.workspace.builds.holding import LEASE, machine
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _SHORTEST, _LONGEST = 0.05, 0.5
 """Seconds between two looks at a build that is waited for."""
+
+T = TypeVar("T")
 
 
 class Builds:
@@ -77,8 +80,8 @@ class Builds:
         """Give what a build tells, from its beginning and as it comes, until it ends."""
         after, pause = -1, _SHORTEST
         while True:
-            ended = self.get(build).ended  # before the log is read, so that nothing is told after the last look
-            chunks = self._records.chunks(build, after)
+            ended = _patiently(lambda: self.get(build)).ended  # before the log is read: nothing is told after that look
+            chunks = _patiently(partial(self._records.chunks, build, after))
             for number, text in chunks:
                 after, pause = number, _SHORTEST
                 yield text
@@ -91,7 +94,7 @@ class Builds:
     def wait(self, build: int) -> Build:
         """Wait until a build has ended, and give it."""
         pause = _SHORTEST
-        while not (found := self.get(build)).ended:
+        while not (found := _patiently(lambda: self.get(build))).ended:
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST)
         return found
@@ -104,3 +107,17 @@ class Builds:
             error = CancelledError(f"the build {build} was cancelled", remedy="build it again")
             self._records.end(build, found.builder, CANCELLED, error=error.to_dict())
         return self.get(build)
+
+
+def _patiently(look: Callable[[], T]) -> T:
+    """Look, and look again for a while where the database does not answer: the build goes on without it, too."""
+    until = time.monotonic() + LEASE
+    while True:
+        try:
+            return look()
+        except CredentialsError:
+            raise
+        except NetworkError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LONGEST)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REGISTRY, ENGINE, LAYOUT = "registry", "engine", "layout"
 IMAGES = "images"
-"""The folder in the workspace's own for layouts: ``images/NAME/VERSION``."""
+"""The folder in the workspace's own for layouts: ``images/NAME/VERSION/PLATFORMS``."""
 _LOCK = "environment.lock.json"
 
 
@@ -138,7 +138,7 @@ def _delivery(
         return REGISTRY, ImageOrder(reference=f"{registry}/", platforms=chosen, push=True)
     if (not chosen or current_platform() in chosen) and current_platform().startswith("linux-") and has_engine():
         return ENGINE, ImageOrder(platforms=chosen, load=True)
-    layout = address.folder / IMAGES / version.name / str(version.version)
+    layout = address.folder / IMAGES / version.name / str(version.version) / "+".join(chosen or (current_platform(),))
     return LAYOUT, ImageOrder(platforms=chosen, layout=layout)
 
 

@@ -140,8 +140,8 @@ class Run:
                 return
             self._over.set()
             self._insist(self._log.flush)
-            self._insist(lambda: self._records.end(self._build.id, self._build.builder, state, **outcome))
             let_go(self._workspace.address.folder, self._build.id, self._build.builder)
+            self._insist(lambda: self._records.end(self._build.id, self._build.builder, state, **outcome))
             if state != SUCCEEDED:
                 os.killpg(os.getpgrp(), signal.SIGKILL)  # ourselves too, and what may still run of what was stopped
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from support import channel as hand
-from support.postgres import postgres  # noqa: F401  a fixture
+from support.postgres import PASSWORD, postgres  # noqa: F401  a fixture
 from support.yard import Yard, builders, until
 
 
@@ -37,5 +38,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
 def yards(request: pytest.FixtureRequest, yard: Yard) -> Yard:
     """A yard for either database."""
     if request.param == "postgresql":
-        yard.database = request.getfixturevalue("postgres").new_database()
+        url = request.getfixturevalue("postgres").new_database()
+        yard.database = url.replace(quote(PASSWORD, safe=""), "${DB_PASSWORD}")
+        yard.patch.setenv("DB_PASSWORD", PASSWORD)
     return yard

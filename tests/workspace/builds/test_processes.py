@@ -94,7 +94,11 @@ def test_what_differs_is_not_joined(yard: Yard) -> None:
         assert len({first.id, second.id, other.id}) == 3
         gate.opened.set()
         assert {workspace.builds.wait(build.id).state for build in (first, second, other)} == {SUCCEEDED}
-    assert {image.platform for image in workspace.environments.images("train", 1)} == {"linux-64", "linux-aarch64"}
+    images = {image.platform: image.reference for image in workspace.environments.images("train", 1)}
+    assert images.keys() == {"linux-64", "linux-aarch64"}
+    for reference in images.values():
+        assert (Path(reference.split(":")[1]) / "index.json").is_file()
+    assert len(set(images.values())) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -189,11 +193,12 @@ def test_a_builder_that_is_told_to_stop_says_so(yard: Yard) -> None:
         assert "SIGTERM" in workspace.builds.log(build.id)
 
 
-def as_if_elsewhere(workspace: Workspace, build: int, *, silent: int) -> None:
-    """Have a build look as another machine's whose builder was heard of some milliseconds ago."""
+def as_if(workspace: Workspace, stopped: int = 0, **changed: object) -> None:
+    """Change the row of a build; a process is stopped meanwhile, at a moment when it holds nothing in the database."""
     with workspace.database.write() as connection:
-        changed = {"machine": "far/1", "heartbeat": builds.c.heartbeat - silent}
-        connection.execute(update(builds).where(builds.c.id == build).values(changed))
+        connection.execute(update(builds).values(changed))
+        if stopped:
+            os.kill(stopped, signal.SIGSTOP)
 
 
 def test_a_builder_of_another_machine_is_given_up_when_it_is_not_heard_of(yards: Yard) -> None:
@@ -202,12 +207,10 @@ def test_a_builder_of_another_machine_is_given_up_when_it_is_not_heard_of(yards:
     with yards.gate() as gate:
         build = workspace.builds.start(version)
         gate.busy.wait()
-        as_if_elsewhere(workspace, build.id, silent=0)
+        as_if(workspace, machine="far/1")
         assert workspace.builds.get(build.id).state == RUNNING
-        as_if_elsewhere(workspace, build.id, silent=3_600_000)
         (process,) = builders(yards.root)
-        os.kill(process, signal.SIGSTOP)  # else its next heartbeat might come first
-        as_if_elsewhere(workspace, build.id, silent=3_600_000)
+        as_if(workspace, process, heartbeat=0)
         ended = workspace.builds.get(build.id)
         os.kill(process, signal.SIGCONT)
         assert isinstance(ended.failure(), DiedError)
@@ -222,9 +225,7 @@ def test_a_builder_that_hears_nothing_is_cancelled_without_it(yard: Yard) -> Non
         build = workspace.builds.start(version)
         gate.busy.wait()
         (process,) = builders(yard.root)
-        os.kill(process, signal.SIGSTOP)
-        with workspace.database.write() as connection:
-            connection.execute(update(builds).values(heartbeat=0))
+        as_if(workspace, process, heartbeat=0)
         assert workspace.builds.cancel(build.id).state == CANCELLED
         os.kill(process, signal.SIGCONT)
         until(lambda: not builders(yard.root))
@@ -238,10 +239,13 @@ def test_a_database_that_is_away_for_a_while_loses_nothing(yard: Yard, postgres:
     with yard.gate() as gate:
         build = workspace.builds.start(version)
         gate.busy.wait()
+        waiting = start(yard, WAITED)
+        assert first_line(waiting) == "1"
         postgres.stop(at_once=True)
         gate.opened.set()
         postgres.start()
         ended = workspace.builds.wait(build.id)
+        assert rest(waiting).splitlines()[-1].startswith(SUCCEEDED)  # who waited did not even notice
     assert ended.state == SUCCEEDED
     told = workspace.builds.log(build.id)
     assert [line for line in told.splitlines() if "build 1 of" in line or "done: " in line] == [
@@ -274,13 +278,13 @@ def test_a_builder_that_never_begins_is_found_out(yard: Yard) -> None:
     assert "did not begin" in str(ended.failure())
 
 
-def test_the_process_list_shows_nothing_of_the_job(yard: Yard) -> None:
-    workspace = yard.workspace()
-    version = yard.registered(workspace, "train", "app")
-    with yard.gate() as gate:
+def test_the_process_list_shows_nothing_of_the_job(yards: Yard) -> None:
+    workspace = yards.workspace()
+    version = yards.registered(workspace, "train", "app")
+    with yards.gate() as gate:
         build = workspace.builds.start(version)
         gate.busy.wait()
-        (process,) = builders(yard.root)
+        (process,) = builders(yards.root)
         words = Path(f"/proc/{process}/cmdline").read_bytes()
         assert _WORKER.encode() in words
         assert b"team" not in words
