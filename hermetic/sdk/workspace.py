@@ -20,6 +20,7 @@ from hermetic.workspace_config import (
     WorkspaceAddress,
     address_in,
     read_workspace_file,
+    refuse_typed,
     workspace_in,
 )
 
@@ -198,6 +199,7 @@ class Workspace(Strict):
             raise ExistsError(f"{found.place} names the workspace {found.name} already", remedy="change it there")
         name = "config.json" if file_name is None else text_argument("write_config", "file_name", file_name)
         file = folder / ".azureml" / name
+        refuse_typed(self._address)
         write_whole(file, json.dumps(_values(self._address, folder), indent=4, ensure_ascii=False) + "\n")
 
     @property

@@ -231,6 +231,10 @@ class TestUse:
             "DB_URL": "postgresql://me:${secret:db-password}@db.example.org/x",
         }
 
+    def test_an_image_is_verified_against_the_lock(self, built: Hermetic) -> None:
+        built("build", "--oci-layout", "out")
+        built("verify", "out")
+
     def test_tools_that_look_nothing_up_are_told_of(self, built: Hermetic) -> None:
         said = built("export", "-f", "environment")
         assert "${secret:db-password}" in said.stdout

@@ -96,6 +96,22 @@ class TestChannelAndIndex:
         assert guard.shown == []
         assert traces(tmp_path) == []
 
+    def test_an_address_in_the_environments_own_files_holds_the_reference(
+        self, hermetic: Hermetic, guard: Guard, tmp_path: Path
+    ) -> None:
+        address = guard.address("me:${secret:server}")
+        (tmp_path / "project" / "environment.yml").write_text(
+            f"channels:\n- {address}/tiny-channel\n- nodefaults\ndependencies: [python=3.11, base]\n"
+        )
+        manifest = MANIFEST.partition("[channels]")[0] + '[environments.own]\nfrom = ["environment.yml"]\n'
+        (tmp_path / "project" / "hermetic.toml").write_text(manifest + 'platforms = ["linux-64"]\n')
+        hermetic("secret", "set", "server", given=VALUE)
+        hermetic("lock", "-v")
+        hermetic("build", "-v")
+        assert "${secret:server}" in (tmp_path / "project" / "lockfiles" / "own.lock.json").read_text()
+        assert guard.shown == []
+        assert traces(tmp_path) == []
+
     def test_a_wrong_one_is_a_clear_error(self, hermetic: Hermetic, guard: Guard, tmp_path: Path) -> None:
         guard.password = "another one entirely"
         hermetic("secret", "set", "server", given=VALUE)

@@ -14,6 +14,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 
 from hermetic import ContainerRegistry, Environment, Keyvault, Workspace, declare, secrets
 from hermetic.errors import CredentialsError, SpecError, UsageError
+from hermetic.workspace_config import address_in
 
 VALUE = "hunter22-s3cr3t-v4lue"
 
@@ -66,6 +67,13 @@ class TestVault:
         again = Workspace.create("team", exist_ok=True).get_default_keyvault()
         assert again.get_secret("a") == VALUE
         assert again == vault
+
+    def test_a_workspaces_file_takes_no_password(self, work: Path) -> None:
+        ws = Workspace._at(address_in(work / "w", "team", {"database": f"postgresql://me:{VALUE}@db.example.org/x"}))
+        with pytest.raises(UsageError, match="'database' holds a typed password") as caught:
+            ws.write_config()
+        assert VALUE not in str(caught.value)
+        assert not (work / ".azureml").exists()
 
 
 class TestVariables:
