@@ -9,7 +9,6 @@ it does for uv's: it says where packages come from on this machine.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from hermetic.lock.pip_answers import Findings, answer, satisfied_extras
 from hermetic.lock.pip_errors import explain
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import PipAnswer, PipRequest
-from hermetic.lock.programs import run
+from hermetic.lock.programs import inherited, run
 from hermetic.lock.pylock import Candidate, Release
 from hermetic.lock.stubs import write_stubs
 from hermetic.lock.targets import platform_tags
@@ -160,7 +159,7 @@ def _report_arguments(request: PipRequest) -> list[str]:
 
 async def _run(command: Sequence[str], folder: Path, request: PipRequest) -> str:
     """Run pip or pip-tools; give what it said."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_") or _KEPT.match(k)}
+    environment = {k: v for k, v in inherited().items() if not k.startswith("PIP_") or _KEPT.match(k)}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONWARNINGS="ignore")
     ran = await run(command, environment, cwd=folder)
     said = ran.output + ran.said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ class Ran:
     status: int
     output: str
     said: str
+
+
+def inherited() -> dict[str, str]:
+    """Give the environment for another program: without our own variables, which hold keys and passwords."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HERMETIC_")}
 
 
 async def run(

@@ -24,7 +24,7 @@ from hermetic.config import patience
 from hermetic.errors import CredentialsError, MachineError, UnsatisfiableError
 from hermetic.lock.pip_inputs import index_lines, limit_lines, requirement_lines, write_lines
 from hermetic.lock.pip_resolver import IndexAt, PipAnswer, PipRequest
-from hermetic.lock.programs import run
+from hermetic.lock.programs import inherited, run
 from hermetic.lock.stubs import write_stubs
 from hermetic.platforms import VirtualPackage
 from hermetic.secrets import expand
@@ -217,7 +217,7 @@ def _environment(request: PipRequest) -> dict[str, str]:
     foreign = _FOREIGN | ({"UV_NO_CONFIG", "UV_CONFIG_FILE"} if request.from_source else frozenset())
     waits = patience()
     environment = {"UV_HTTP_TIMEOUT": str(max(1, round(waits.timeout))), "UV_HTTP_RETRIES": str(waits.retries)}
-    environment |= {name: value for name, value in os.environ.items() if name not in foreign}
+    environment |= {name: value for name, value in inherited().items() if name not in foreign}
     environment.update(RUST_LOG="uv_resolver=debug", UV_NO_WRAP="1", COLUMNS="100000")
     if osx := next((v.version for v in request.virtual_packages if v.name == "__osx"), ""):
         environment["MACOSX_DEPLOYMENT_TARGET"] = osx

@@ -33,6 +33,7 @@ from hermetic.lock.file import format_lock, parse_lock
 from hermetic.lock.model import Lock, Wheel
 from hermetic.lock.resolve import Resolution, resolve
 from hermetic.lock.source import BuiltWheel
+from hermetic.lock.uv_resolver import UvResolver, find_uv
 from hermetic.platforms import current_platform
 from hermetic.project.archives import wheel_fetcher
 from hermetic.spec.matchspec import canonical_match
@@ -203,6 +204,19 @@ def test_both_resolvers_give_the_same_lock(team: Team) -> None:
         for backend in ("uv", "pip-tools")
     ]
     assert format_lock(locks[0]) == format_lock(locks[1])
+
+
+def test_resolvers_are_not_told_our_keys(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They need none: what is private is a file by then."""
+    program = team.folder / "uv-that-tells"
+    program.write_text(f'#!/bin/sh\nenv > "{team.folder}/seen"\nexec "{find_uv()}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("HERMETIC_WORKSPACE_KEY", "k1:S3cr3t")
+    url = team.add("mine", "1.0", "leaf")
+    team.resolve(team.spec([url]), pip_resolver=UvResolver(team.folder / "cache", program=str(program)))
+    seen = (team.folder / "seen").read_text()
+    assert "UV_CACHE_DIR" in seen
+    assert "HERMETIC_" not in seen
 
 
 class TestPlatforms:

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hermetic import CondaDependencies
 from hermetic.errors import Place, SpecError
+from hermetic.spec.load import load_spec
+from hermetic.spec.manifest import load_environment, load_manifest
 from hermetic.spec.pep508 import Origin, pip_requirement
 from hermetic.spec.private_urls import PrivateUrl, is_private, parse_private, private_url
 from hermetic.spec.requirements_txt import read_requirements
@@ -113,3 +116,46 @@ def test_no_text_passes_for_one_by_accident(text: str) -> None:
         return
     assert parse_private(str(found)) == found
     assert not set(found.file_name) & set("/\\?#%@:\0 \n")
+
+
+REQUIREMENT = f"mine-own @ {URL}"
+FILES = {
+    "requirements.txt": f"{URL}\n",
+    "named.txt": f"Mine.Own @ HERMETIC://Team/wheels/{SHA256.upper()}/{FILE} --hash=sha256:{SHA256}\n",
+    "environment.yml": f"dependencies:\n  - pip:\n      - {REQUIREMENT}\n",
+    "quoted.yml": f"dependencies:\n  - pip:\n      - '{URL}#sha256={SHA256}'  # as pip writes it\n",
+    "include.yml": "dependencies:\n  - pip:\n      - -r requirements.txt\n",
+    "pyproject.toml": f'[project]\nname = "app"\nversion = "1"\ndependencies = ["{REQUIREMENT}"]\n',
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_spec_says_the_same(tmp_path: Path, name: str) -> None:
+    for other, text in FILES.items():
+        (tmp_path / other).write_text(text)
+    (requirement,) = load_spec([tmp_path / name]).pip
+    assert requirement == pip_requirement(URL, Origin())
+    assert requirement.to_dict() == {"requirement": REQUIREMENT}
+    assert requirement.place is not None
+
+
+@pytest.mark.parametrize("key", ["pip", "wheels"])
+def test_a_manifest_says_the_same_in_two_places(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "hermetic.toml"
+    path.write_text(f'[environments.default]\n{key} = ["{URL}"]\n')
+    (requirement,) = load_environment(load_manifest(path), "default").spec.pip
+    assert requirement == pip_requirement(URL, Origin())
+
+
+def test_python_says_the_same_and_writes_it_as_it_reads_it() -> None:
+    made = CondaDependencies()
+    made.add_pip_package("mine.own==0.9")
+    made.add_pip_package(URL)
+    assert list(made.pip_packages) == [REQUIREMENT], "a wheel takes the place of its project's other requirements"
+    again = CondaDependencies.from_text(made.serialize_to_string())
+    assert again.to_spec() == made.to_spec()
+    again.remove_pip_package(URL)
+    assert list(again.pip_packages) == []
+    with pytest.raises(SpecError) as caught:
+        made.add_pip_package(f"{URL}?sig=S3cr3tS3cr3t")
+    assert "S3cr3t" not in str(caught.value)
