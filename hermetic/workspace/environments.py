@@ -12,11 +12,12 @@ from hermetic.errors import MissingError, UsageError
 from hermetic.workspace import registering
 from hermetic.workspace.database.tables import environments, images, labels, versions
 from hermetic.workspace.model import LATEST, Definition, EnvironmentSummary, EnvironmentVersion, ImageRecord
-from hermetic.workspace.naming import check_label, check_name, check_not_reserved
+from hermetic.workspace.naming import check_label, check_name, check_not_reserved, near_names
 from hermetic.workspace.rows import (
     image_of,
     insert_unless_there,
     listed,
+    listed_summaries,
     select_images,
     select_summaries,
     select_version,
@@ -94,10 +95,10 @@ class Environments:
 
     def list(self, *, archived: bool = False) -> list[EnvironmentSummary]:
         """Give all environments, sorted by name; with the archived ones if asked for."""
-        wanted = select_summaries().order_by(environments.c.name)
         with self._database.read() as connection:
-            rows = connection.execute(wanted if archived else wanted.where(listed())).all()
-        return [summary_of(row) for row in rows]
+            if archived:
+                return [summary_of(row) for row in connection.execute(select_summaries().order_by(environments.c.name))]
+            return listed_summaries(connection)
 
     def latest_many(self, names: Iterable[str]) -> Iterator[EnvironmentVersion]:
         """Give the latest versions of many environments, some hundred at a time; what is not there is left out."""
@@ -239,13 +240,10 @@ class Environments:
         raise MissingError(f"the environment {name!r} has no version {version}", remedy=f"it has {count}")
 
     def _refuse_name(self, connection: Connection, name: str) -> NoReturn:
-        from difflib import get_close_matches
-
-        known = {known.lower(): known for known in connection.execute(select(environments.c.name)).scalars()}
-        near = get_close_matches(name.lower(), [one for one in known if abs(len(one) - len(name)) < 4], 3)
+        near = near_names(name, connection.execute(select(environments.c.name)).scalars().all())
         remedy = "'hermetic environment list' shows those that there are"
         if near:
-            remedy = f"did you mean {' or '.join(repr(known[one]) for one in near)}? {remedy}"
+            remedy = f"did you mean {' or '.join(map(repr, near))}? {remedy}"
         raise MissingError(f"the workspace {self._workspace.name!r} has no environment {name!r}", remedy=remedy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from hermetic.errors import UsageError
 from hermetic.workspace.model import LATEST
@@ -57,3 +58,22 @@ def check_label(label: object) -> str:
             remedy="register the definition again, or use another label",
         )
     return label
+
+
+def near_names(name: str, known: Sequence[str], most: int = 3) -> list[str]:
+    """Give the known names that a mistyped one may have meant, the nearest first.
+
+    Thousands of names may be alike, and to compare two thoroughly is slow: the most alike by their ends are compared.
+    """
+    from difflib import get_close_matches
+    from heapq import nlargest
+    from os.path import commonprefix
+
+    wanted = name.lower()
+    lower = {one.lower(): one for one in known}
+
+    def ends(one: str) -> int:
+        same = len(commonprefix((one, wanted))) + len(commonprefix((one[::-1], wanted[::-1])))  # noqa: RUF071  no paths
+        return same - abs(len(one) - len(wanted))
+
+    return [lower[one] for one in get_close_matches(wanted, nlargest(100, lower, key=ends), most)]
