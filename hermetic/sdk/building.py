@@ -14,7 +14,7 @@ from hermetic.project.layout import Layout
 from hermetic.project.project import Declaration
 from hermetic.project.workplace import Workplace, addresses_above
 from hermetic.sdk.environment import Environment
-from hermetic.sdk.environments import curated_name, get_version
+from hermetic.sdk.environments import get_version
 from hermetic.sdk.jobs import AnyPath, Job, build_job, checked_platforms, fitting_lock_of, lock_job, make_job
 from hermetic.sdk.kept import Kept, kept_environment, kept_of, lock_place, refuse_moving, remember_image, settle
 from hermetic.sdk.leaving import settle_at_exit
@@ -142,7 +142,7 @@ def _image_of_version(job: Job, kept: Kept, order: ImageOrder, *, locked: bool) 
         return None
     spec = replace(job.declaration.spec, platforms=tuple(lock.platforms))
     job = replace(job, declaration=replace(job.declaration, spec=spec))
-    built = _image(job, order, locked=kept.workspace is not None)
+    built = _image(job, order, locked=True)
     remember_image(kept, built, pushed=order.push)
     return built, lock
 
@@ -184,7 +184,7 @@ def lock_version(
     """
     name, number, label = reference
     version = get_version(workspace, name, number, label)
-    environment = kept_environment(version, None if curated_name(name) else workspace._address)  # noqa: SLF001
+    environment = kept_environment(version, workspace._address)  # noqa: SLF001
     kept = environment._kept  # noqa: SLF001  of one package
     assert kept is not None
     folder = Path(root or ".").absolute()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from difflib import get_close_matches
 from functools import cache
-from itertools import groupby
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from hermetic.errors import MissingError, UsageError
@@ -66,18 +66,10 @@ class Environments(Mapping[str, Environment]):
         return [summary.name for summary in self._workspace._room.environments.list()]  # noqa: SLF001
 
     def _loaded(self) -> Iterator[Environment]:
-        own = self._own()
-        found = self._workspace._room.environments.latest_many(own)  # noqa: SLF001
-        given = catalogue()
-        names = sorted({*own, *given})
-        for ours, group in groupby(names, key=lambda name: name in given):
-            if ours:
-                yield from (kept_environment(version_of(given[name]), None) for name in group)
-            else:
-                for _ in group:
-                    version = next(found, None)
-                    if version is not None:
-                        yield kept_environment(version, self._workspace._address)  # noqa: SLF001
+        own = self._workspace._room.environments.latest_many(self._own())  # noqa: SLF001  of one package
+        ours = (version_of(item) for _, item in sorted(catalogue().items()))
+        for version in merge(own, ours, key=lambda version: version.name):
+            yield kept_environment(version, self._workspace._address)  # noqa: SLF001
 
     def __repr__(self) -> str:
         return f"<{len(self)} environments of the workspace {self._workspace.name}>"
@@ -102,7 +94,7 @@ def get_environment(
 ) -> Environment:
     """Give a version of an environment: see Environment.get."""
     found = get_version(workspace, name, version, label)
-    return kept_environment(found, None if curated_versions(name) else workspace._address)  # noqa: SLF001
+    return kept_environment(found, workspace._address)  # noqa: SLF001
 
 
 def get_version(

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hermetic.errors import DriftError, HermeticError, UsageError
+from hermetic.errors import DriftError, HermeticError, MissingError, UsageError
 from hermetic.sdk.registering import definition_of, environment_of
 from hermetic.workspace_config import WorkspaceAddress
 
@@ -27,21 +27,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """Which version an Environment is, as long as its definition is the same: of a workspace, or a curated one."""
+    """Which version an Environment is, as long as its definition is the same, and of which workspace it was got.
+
+    A ``curated`` one is the same in all workspaces.
+    """
 
     name: str
     version: int
     digest: str
-    workspace: WorkspaceAddress | None = None
+    workspace: WorkspaceAddress
+    curated: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
 
 
-def kept_environment(version: EnvironmentVersion, workspace: WorkspaceAddress | None) -> Environment:
-    """Give a version as an Environment that knows which one it is; no workspace means a curated one."""
+def kept_environment(version: EnvironmentVersion, workspace: WorkspaceAddress) -> Environment:
+    """Give a version as an Environment that knows which one it is."""
+    from hermetic.workspace.curated.catalogue import curated_versions
+
     environment = environment_of(version)
-    environment._kept = Kept(version.name, version.version, version.definition.digest, workspace)  # noqa: SLF001
+    ours = bool(curated_versions(version.name))
+    environment._kept = Kept(version.name, version.version, version.definition.digest, workspace, ours)  # noqa: SLF001
     return environment
 
 
@@ -95,8 +102,8 @@ def settle(
 
     None for a curated version that is not locked for these platforms: it is locked like any other environment.
     """
-    if kept.workspace is None:
-        return _curated(kept, declaration, platforms)
+    if kept.curated:
+        return _curated(kept, project, declaration, platforms, images=images, offline=offline, reporter=reporter)
     from hermetic.workspace.settling import settle_lock
 
     environments = room_at(kept.workspace).environments
@@ -119,7 +126,7 @@ def settle(
 
 def remember_image(kept: Kept, built: ImageBuild, *, pushed: bool) -> None:
     """Write down in the workspace which image was built of a version."""
-    if kept.workspace is None:
+    if kept.curated:  # nothing of it is in the database
         return
     from hermetic.platforms import current_platform
     from hermetic.workspace.model import ImageRecord
@@ -130,7 +137,25 @@ def remember_image(kept: Kept, built: ImageBuild, *, pushed: bool) -> None:
     room_at(kept.workspace).environments.add_image(record)
 
 
-def _curated(kept: Kept, declaration: Declaration, platforms: Sequence[str]) -> Lock | None:
+def _curated(
+    kept: Kept,
+    project: Workplace,
+    declaration: Declaration,
+    platforms: Sequence[str],
+    *,
+    images: Sequence[str],
+    offline: bool,
+    reporter: Reporter,
+) -> Lock | None:
+    if images:  # with the base that the first build in the workspace has pinned
+        from hermetic.workspace.builds.curated_locks import settle_curated
+        from hermetic.workspace.builds.making import find_version
+
+        room = room_at(kept.workspace)
+        version = find_version(room, kept.name, kept.version)
+        return settle_curated(room.objects, version, project, declaration, images, offline=offline, reporter=reporter)[
+            0
+        ]
     from hermetic.lock.file import read_lock, write_lock
     from hermetic.workspace.curated.catalogue import curated
 
@@ -145,7 +170,12 @@ def _curated(kept: Kept, declaration: Declaration, platforms: Sequence[str]) -> 
 
 
 def room_at(address: WorkspaceAddress) -> Workspace:
-    """Give the workspace of an address, open."""
+    """Give the workspace of an address, open. Raises MissingError for one that is not on this machine."""
+    if not address.database and not address.folder.exists():
+        raise MissingError(
+            f"the workspace {address.name} is not here any more: there is no {address.folder}",
+            remedy="get the environment anew, from a workspace that is",
+        )
     from hermetic.workspace.opening import opened
 
     return opened(address)

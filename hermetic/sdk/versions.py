@@ -90,7 +90,7 @@ def version_for(environment: Environment, workspace: Workspace | None, function:
     if workspace is None:
         return kept
     address = checked_workspace(workspace, function)._address  # noqa: SLF001  of one package
-    if kept is not None and kept.workspace in {None, address}:
+    if kept is not None and (kept.curated or kept.workspace == address):
         return kept
     return register(environment, workspace, None)._kept  # noqa: SLF001
 
@@ -114,7 +114,7 @@ def archive(environment: Environment, *, restore: bool = False) -> None:
     kept = environment._kept  # noqa: SLF001
     if environment.name is not None:
         _refuse_curated(environment.name, "archived")
-    if kept is None or kept.workspace is None or environment.name != kept.name:
+    if kept is None or kept.curated or environment.name != kept.name:
         raise UsageError(
             f"{environment.name} is no version of a workspace",
             remedy="take one with Environment.get(workspace, name, version), or register it first",
