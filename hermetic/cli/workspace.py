@@ -33,6 +33,7 @@ _ACTIONS = {
     "key": "list, make and revoke the keys that sign them",
 }
 _SERVER = "http://127.0.0.1:8642"
+_FASTEST = 1e6
 _WORDS = {"list": 0, "add": 0, "rotate": 0, "revoke": 1, "restore": 1}
 _KEYS = """\
 Keys of the workspace's file server. What a word does takes effect at once, also in a server that runs.
@@ -159,10 +160,13 @@ def _serve(arguments: argparse.Namespace, ui: UI, address: WorkspaceAddress) -> 
     import sys
     from pathlib import Path
 
+    from hermetic.errors import UsageError
     from hermetic.workspace.serving.limits import Proxies
     from hermetic.workspace.serving.operating import make_server
     from hermetic.workspace.serving.run import Settings
 
+    if not 0 <= arguments.rate < _FASTEST:
+        raise UsageError(f"--rate cannot be {arguments.rate:g}", remedy="give requests a second, or 0 for no limit")
     settings = Settings(
         arguments.host,
         arguments.port,
@@ -178,9 +182,13 @@ def _serve(arguments: argparse.Namespace, ui: UI, address: WorkspaceAddress) -> 
             print(line, file=sys.stderr, flush=True)
 
     server = make_server(address, settings, log=log, warn=ui.reporter.warn)
-    text = f"serving {address.name} at {server.address} (stop with Ctrl-C)"
-    ui.result(text, {"name": address.name, "address": server.address})
-    sys.stdout.flush()
+
+    def say() -> None:
+        text = f"serving {address.name} at {server.address} (stop with Ctrl-C)"
+        ui.result(text, {"name": address.name, "address": server.address})
+        sys.stdout.flush()
+
+    server.when_ready = say
     server.run()
     return 0
 

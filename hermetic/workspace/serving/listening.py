@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 
 from hermetic.errors import MachineError, Place, UsageError
@@ -41,17 +42,20 @@ def tls_context(certificate: Path, private_key: Path | None) -> ssl.SSLContext:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Give a socket that listens; port 0 is any that is free. Raises UsageError, MachineError."""
+    """Give a socket that listens; port 0 is any that is free. Raises UsageError, MachineError.
+
+    No name server is asked what ``host`` means: it is this machine's own address.
+    """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be understood"
-        raise UsageError(f"{host[:80]!r} is no address to serve at: {reason}", remedy="give --host 127.0.0.1") from None
+        address = ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        raise UsageError(
+            f"{host[:80]!r} is no address to serve at", remedy="give --host 127.0.0.1, 0.0.0.0 for all, or ::"
+        ) from None
+    listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind((str(address), port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except (OSError, OverflowError) as error:

@@ -43,9 +43,10 @@ def make_server(
     folder = _folder(address)
     if settings.private_key and not settings.certificate:
         raise UsageError("--key needs --certificate", remedy="give both, as PEM files")
+    server = Serving(folder, KeyFile(address.folder), settings, log=log, warn=warn)
     if settings.is_open:
         warn(f"{settings.host} is reached from elsewhere, and without a certificate signatures travel in the clear")
-    return Serving(folder, KeyFile(address.folder), settings, log=log, warn=warn)
+    return server
 
 
 def sign_artefact(address: WorkspaceAddress, text: str, server: str, expires: int) -> str:

@@ -75,6 +75,8 @@ class Serving(uvicorn.Server):
         self._context = tls_context(certificate, settings.private_key) if certificate else None
         self._listener = listen(settings.host, settings.port)
         self.address = address_of(self._listener, secure=certificate is not None)
+        self.when_ready: Callable[[], None] = lambda: None
+        """Called once requests are answered, and signals end the server well."""
         allow_files(3 * settings.connections + 64)
         board = Connections(settings.connections, settings.connections_each, settings.proxies, settings.times)
         app = FileServer(
@@ -124,6 +126,7 @@ class Serving(uvicorn.Server):
             for listener in sockets or ()
         ]
         self.started = True
+        self.when_ready()
 
     def _connection(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
