@@ -18,6 +18,9 @@ def packages(dependencies: CondaDependencies) -> list[str]:
     return list(dependencies.conda_packages)
 
 
+WHEEL = "https://example.org/a-1.0-py3-none-any.whl"
+
+
 def pip(dependencies: CondaDependencies) -> list[str]:
     return list(dependencies.pip_packages)
 
@@ -47,7 +50,7 @@ class TestChannels:
     def test_are_added_behind_the_others_once(self) -> None:
         dependencies = CondaDependencies()
         dependencies.add_channel("pytorch")
-        dependencies.add_channel("https://user:secret@example.org/mine/")
+        dependencies.add_channel("https://example.org/mine/")
         dependencies.add_channel("conda-forge")
         assert list(dependencies.conda_channels) == ["conda-forge", "pytorch", "https://example.org/mine"]
 
@@ -225,10 +228,17 @@ class TestPipPackages:
         dependencies.add_pip_package("a[x]==2")
         assert pip(dependencies) == ["a[x]==2", "b"]
 
-    def test_urls_lose_credentials(self) -> None:
+    def test_a_password_in_a_url_is_refused_and_a_reference_is_kept(self) -> None:
         dependencies = CondaDependencies()
-        dependencies.add_pip_package("https://me:hunter2@example.org/a-1.0-py3-none-any.whl?sig=abc")
-        assert pip(dependencies) == ["a @ https://example.org/a-1.0-py3-none-any.whl"]
+        for url in ("https://me:hunter2@example.org/a-1.0-py3-none-any.whl", f"{WHEEL}?sv=2024&sig=hunter2"):
+            with pytest.raises(SpecError, match="holds a typed password") as caught:
+                dependencies.add_pip_package(url)
+            assert "hunter2" not in str(caught.value)
+            assert "${secret:NAME}" in str(caught.value.remedy)
+        assert pip(dependencies) == []
+        for held in ("${TOKEN}", "me:${secret:pw}"):
+            dependencies.add_pip_package(f"https://{held}@example.org/a-1.0-py3-none-any.whl")
+            assert pip(dependencies) == [f"a @ https://{held}@example.org/a-1.0-py3-none-any.whl"]
 
     def test_requirements_are_read_as_pip_reads_them(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "more.txt").write_text("Six==1.17.0\n-c limits.txt\n")
@@ -270,15 +280,15 @@ class TestPipOptions:
         dependencies.remove_pip_option("--no-index")
         assert list(dependencies.pip_options) == []
 
-    def test_a_secret_in_an_index_is_not_kept_and_that_is_said(self) -> None:
+    def test_a_password_in_an_index_or_channel_is_refused(self) -> None:
         dependencies = CondaDependencies()
-        with pytest.warns(HermeticWarning, match=r"\$\{VARIABLE\}"):
+        with pytest.raises(SpecError, match="holds a typed password"):
             dependencies.set_pip_index_url("https://me:hunter2@example.org/simple")
+        with pytest.raises(SpecError, match="holds a typed password"):
+            dependencies.add_channel("https://me:hunter2@example.org/mine")
         dependencies.set_pip_option("--extra-index-url https://${TOKEN}@example.org/more")
-        assert list(dependencies.pip_options) == [
-            "--index-url https://example.org/simple",
-            "--extra-index-url https://${TOKEN}@example.org/more",
-        ]
+        assert list(dependencies.pip_options) == ["--extra-index-url https://${TOKEN}@example.org/more"]
+        assert list(dependencies.conda_channels) == ["conda-forge"]
 
     @pytest.mark.parametrize("option", ["--no-deps", "requests", "--hash"])
     def test_what_is_no_option_of_a_spec_is_refused(self, option: str) -> None:
