@@ -38,8 +38,8 @@ _FIELDS: dict[str, Any] = {
     "created_at": str,
     "created_by": str,
 }
-_JOBS = 16
-"""Records that are read at once: each is small, and a cloud answers slowly but many."""
+_JOBS = 10
+"""Records that are read at once: a cloud answers slowly but many; its clients keep ten connections."""
 
 
 class _Keeper(Protocol):
@@ -89,9 +89,7 @@ class Wheels:
         """
         if is_private(wheel):
             return self._by_url(self._own(wheel))
-        from packaging.utils import canonicalize_name
-
-        found = self._read(self._objects.keys(f"{RECORDS}{canonicalize_name(wheel)}/"))
+        found = self._read(self._objects.keys(f"{RECORDS}{_project(wheel)}/"))
         if not found:
             names = sorted({key.split("/")[1] for key in self._objects.keys(RECORDS)})
             raise MissingObjectError(
@@ -173,8 +171,9 @@ class Wheels:
         return sorted(found, key=lambda one: (one.name, _version(one.version), one.file_name, one.created_at, one.url))
 
     def _record(self, key: str) -> PrivateWheel:
+        data = self._objects.get_bytes(key)
         try:
-            values: Any = json.loads(self._objects.get_bytes(key))
+            values: Any = json.loads(data)
             stated = {name: kind(values[name]) for name, kind in _FIELDS.items()}
             return PrivateWheel(url=private_url(self._workspace, stated["sha256"], stated["file_name"]), **stated)
         except (ValueError, KeyError, TypeError):
@@ -200,6 +199,15 @@ def _exists(file: WheelFile, first: PrivateWheel) -> ExistsError:
         f"another wheel is called {file.file_name}: added {first.created_at}{by}, with sha256 {first.sha256}",
         remedy="give yours another version, or say exist_ok=True (--exist-ok): both are kept, each with its own URL",
     )
+
+
+def _project(text: str) -> str:
+    from packaging.utils import InvalidName, canonicalize_name
+
+    try:
+        return str(canonicalize_name(text, validate=True))
+    except InvalidName:
+        raise UsageError(f"{text[:80]!r} is no name of a project", remedy="give a name or a wheel's URL") from None
 
 
 def _version(text: str) -> Any:

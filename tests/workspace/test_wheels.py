@@ -22,6 +22,7 @@ from hermetic.digest import sha256_file
 from hermetic.errors import ExistsError, HermeticError, IntegrityError, UsageError
 from hermetic.store.http import Client
 from hermetic.store.objects import MissingObjectError, open_objects, sign_private
+from hermetic.store.objects.folder import FolderObjects
 from hermetic.workspace.wheels import Wheels
 from hermetic.workspace_config import WorkspaceAddress
 
@@ -99,6 +100,9 @@ def test_get_finds_by_name_version_and_url(tmp_path: Path, wheels: Wheels) -> No
     assert "1.2, 1.9, 1.10" in str(caught.value)
     with pytest.raises(MissingObjectError, match="my-demo"):
         wheels.get("nothing")
+    for name in ("", "..", "my demo", "../my-demo", "my-demo/1.2"):
+        with pytest.raises(UsageError, match="no name of a project"):
+            wheels.get(name)
     with pytest.raises(UsageError, match="no version"):
         wheels.get("my-demo", "new")
 
@@ -164,6 +168,16 @@ def test_a_record_that_is_none_is_told(tmp_path: Path, address: WorkspaceAddress
         record.write_text(text)
         with pytest.raises(IntegrityError, match="record"):
             wheels.list()
+
+
+def test_what_the_store_says_is_not_taken_for_a_broken_record(tmp_path: Path, address: WorkspaceAddress) -> None:
+    class Refusing(FolderObjects):
+        def get_bytes(self, key: str) -> bytes:
+            raise UsageError(f"no such bucket, says the keeper of {key}")
+
+    wheels = Wheels(SimpleNamespace(address=address, objects=Refusing(tmp_path)))
+    with pytest.raises(UsageError, match="no such bucket"):
+        wheels.add(make_wheel(tmp_path, "demo"))
 
 
 def test_signing_needs_only_the_configuration(tmp_path: Path, address: WorkspaceAddress, wheels: Wheels) -> None:
