@@ -1,6 +1,6 @@
 """``CondaDependencies``: the conda and pip requirements of an environment, as Python code changes them.
 
-The names are the Azure ML v1 SDK's. What differs, and why: docs/api.md.
+The names are the Azure ML v1 SDK's. What differs, and why: docs/migration.md.
 """
 
 from __future__ import annotations

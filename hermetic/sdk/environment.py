@@ -1,6 +1,6 @@
 """``Environment``: a named definition of Python packages, variables and an image's base.
 
-The names are the Azure ML v1 SDK's. What differs, and why: docs/api.md.
+The names are the Azure ML v1 SDK's. What differs, and why: docs/migration.md.
 """
 
 from __future__ import annotations
