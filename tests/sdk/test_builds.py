@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from support.engine import Engine
 from support.images import small_base
 from support.registries import Registry, registry
+from support.wheels import make_wheel
 from support.yard import Yard, builders, until
 
 from hermetic import CondaDependencies, Environment, EnvironmentBuild, Workspace
 from hermetic.config import Config
+from hermetic.digest import sha256_file
 from hermetic.errors import CredentialsError, HermeticError, UnsatisfiableError, UsageError
 from hermetic.lock.model import PlatformLock
 from hermetic.outputs.oci.image import build_image
@@ -185,6 +188,30 @@ def test_a_registry_that_refuses_is_told_without_the_password(yard: Yard, hub: R
     assert isinstance(build.error, HermeticError)
     assert build.error.remedy
     assert b"sesame" not in everything_in(workspace.path)
+
+
+def test_a_wheel_of_the_workspace_is_in_the_image(yard: Yard) -> None:
+    workspace = Workspace.create("team")
+    wheel = make_wheel(yard.root / "wheels", "mine", "1.0")
+    made = environment()
+    made.python.conda_dependencies.add_conda_package("python=3.11")
+    made.python.conda_dependencies.add_pip_package(Environment.add_private_pip_wheel(workspace, wheel))
+    build = made.build(workspace).wait_for_completion()
+    lock = made.register(workspace).lock()
+    (found,) = lock.platforms["linux-64"].wheels
+    assert (found.name, found.sha256) == ("mine", sha256_file(wheel))
+    layout = Path(build.to_dict()["result"]["layout"])
+    assert "site-packages/mine" in "\n".join(names_in(layout))
+
+
+def names_in(layout: Path) -> list[str]:
+    """Give the paths of all files of an image, whose layers are gzip."""
+    names = []
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        if tarfile.is_tarfile(blob):
+            with tarfile.open(blob) as layer:
+                names += layer.getnames()
+    return names
 
 
 def test_a_secret_of_the_key_vault_opens_the_base(yard: Yard, hub: Registry) -> None:

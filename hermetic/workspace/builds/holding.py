@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ BEAT = 5.0
 """Seconds between two heartbeats."""
 _FOLDER = "builds"
 _WORDS = 4000
+_LONG_AGO = 7 * 86400
 
 
 @cache
@@ -47,9 +49,22 @@ def take_hold(folder: Path, build: int, builder: str) -> int:
     """Make and hold a build's file; give the handle, which holds it until its last copy is closed."""
     path = hold_path(folder, build, builder)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try_lock(handle)
     return handle
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what is left of builds long ago whose builders died, and which nobody has looked at since."""
+    for held in folder.glob("*.held"):
+        with suppress(OSError):
+            if time.time() - held.stat().st_mtime > _LONG_AGO:
+                handle = os.open(held, os.O_RDONLY)
+                if try_lock(handle):
+                    shutil.rmtree(held.with_suffix(""), ignore_errors=True)
+                    held.unlink()
+                os.close(handle)
 
 
 def let_go(folder: Path, build: int, builder: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,18 @@ def start_or_join(
     """
     _refuse_windows()
     while True:
-        if build := records.queue(version.name, version.version, target, machine()):
-            _start(records, address, build, order)
+        try:
+            queued = records.queue(version.name, version.version, target, machine(), partial(take_hold, address.folder))
+        except OSError as problem:
+            if isinstance(problem, HermeticError):
+                raise
+            raise _refused(f"{version.name}:{version.version}", problem.strerror or str(problem), address) from None
+        if queued:
+            build, hold = queued
+            try:
+                _start(records, address, build, order, hold)
+            finally:
+                os.close(hold)
             return build
         found = records.under_way(version.name, version.version, target)
         if found and not bury(records, address.folder, found):
@@ -60,25 +71,27 @@ def bury(records: Records, folder: Path, build: Build) -> bool:
     return ended
 
 
-def _start(records: Records, address: WorkspaceAddress, build: Build, order: Order) -> None:
-    job = {"address": _plain(address), "build": build.id, "builder": build.builder, "order": asdict(order)}
+def _start(records: Records, address: WorkspaceAddress, build: Build, order: Order, hold: int) -> None:
+    job = {
+        "address": _plain(address), "build": build.id, "builder": build.builder, "order": asdict(order), "hold": hold,
+    }  # fmt: skip
     try:
-        hold = take_hold(address.folder, build.id, build.builder)
-        try:
-            _launch({**job, "hold": hold}, hold, hold_path(address.folder, build.id, build.builder))
-        finally:
-            os.close(hold)
+        _launch(job, hold, hold_path(address.folder, build.id, build.builder))
     except (OSError, HermeticError) as problem:
         reason = problem.message if isinstance(problem, HermeticError) else problem.strerror
         words = last_words(address.folder, build).rpartition("\n")[2]
-        error = MachineError(
-            f"the build of {build.environment} could not be started: {reason}{f': {words}' if words else ''}",
-            place=Place(str(address.folder)),
-            remedy="make room there, or check its permissions; then build again",
-        )
+        error = _refused(build.environment, f"{reason}{f': {words}' if words else ''}", address)
         records.end(build.id, build.builder, FAILED, error=error.to_dict())
         let_go(address.folder, build.id, build.builder)
         raise error from None
+
+
+def _refused(environment: str, reason: str, address: WorkspaceAddress) -> MachineError:
+    return MachineError(
+        f"the build of {environment} could not be started: {reason}",
+        place=Place(str(address.folder)),
+        remedy="make room there, or check its permissions; then build again",
+    )
 
 
 def _launch(job: Mapping[str, Any], hold: int, words: Path) -> None:

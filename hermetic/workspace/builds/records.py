@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,8 +33,14 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def queue(self, name: str, version: int, target: str, machine: str) -> Build | None:
-        """Write a new build down; None if one of this version and target is under way."""
+    def queue(
+        self, name: str, version: int, target: str, machine: str, hold: Callable[[int, str], int]
+    ) -> tuple[Build, int] | None:
+        """Write a new build down; None if one of this version and target is under way.
+
+        ``hold`` takes hold of it, given its number and its builder's word, before anybody sees it; what it gives is
+        given back. If it raises, nothing is written.
+        """
         values = {
             "name": name, "version": version, "target": target, "state": QUEUED, "created_by": user(),
             "machine": machine, "builder": secrets.token_hex(8), "started": 0, "finished": 0,
@@ -44,7 +50,8 @@ class Records:
             with self._database.write() as connection:
                 now = _now(connection)
                 added = insert(builds).values(heartbeat=now, created_at=_stamp(now), **values).returning(*builds.c)
-                return _build(connection.execute(added).one(), now)
+                build = _build(connection.execute(added).one(), now)
+                return build, hold(build.id, build.builder)
         except IntegrityError:
             return None
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import update
 from support.postgres import Postgres
 from support.yard import Yard, builders, until
 
+from hermetic.digest import sha256_file
 from hermetic.errors import MachineError, UnsatisfiableError
 from hermetic.workspace.builds.joining import _WORKER
 from hermetic.workspace.builds.model import ACTIVE, CANCELLED, FAILED, RUNNING, SUCCEEDED, CancelledError, DiedError
@@ -191,6 +193,49 @@ def test_a_builder_that_is_told_to_stop_says_so(yard: Yard) -> None:
         assert ended.state == FAILED
         assert "SIGTERM" in str(ended.failure())
         assert "SIGTERM" in workspace.builds.log(build.id)
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.3, 0.6, 0.8, 1.0, 1.3, 1.7, 2.5])
+def test_whoever_is_killed_at_whatever_moment_the_next_build_is_whole(yard: Yard, moment: float) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    script = start(yard, STARTED)
+    with suppress(subprocess.TimeoutExpired):
+        script.wait(moment)
+    script.kill()
+    for process in builders(yard.root):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    script.communicate()
+    ended = workspace.builds.wait(workspace.builds.start(version).id)
+    assert ended.state == SUCCEEDED
+    assert workspace.environments.get("train").lock == ended.lock
+    blobs = Path(ended.result["layout"]) / "blobs" / "sha256"
+    for blob in blobs.iterdir():
+        assert sha256_file(blob) == blob.name
+    assert all(build.state in {SUCCEEDED, FAILED} for build in workspace.builds.list())
+    until(lambda: not builders(yard.root))
+    assert list((yard.folder / "builds").iterdir()) == []
+
+
+def test_what_was_left_long_ago_is_cleared_up(yard: Yard) -> None:
+    workspace = yard.workspace()
+    left, young = (yard.folder / "builds" / f"{name}.held" for name in ("7-ab", "8-cd"))
+    left.with_suffix("").mkdir(parents=True)
+    for path in (left, young):
+        path.touch()
+    os.utime(left, (1, 1))
+    workspace.builds.wait(workspace.builds.start(yard.registered(workspace, "train", "app")).id)
+    assert list((yard.folder / "builds").iterdir()) == [young]
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_queued(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    (yard.folder / "builds").write_text("no folder")
+    with pytest.raises(MachineError, match="could not be started"):
+        workspace.builds.start(version)
+    assert workspace.builds.list() == []
 
 
 def as_if(workspace: Workspace, stopped: int = 0, **changed: object) -> None:
