@@ -7,6 +7,7 @@
     python registering_crowd.py FOLDER DATABASE die COUNT         prints "killed" for a child that was killed at its
                                                                   first step of a change, and after a line from its
                                                                   input for the second, and so on, until one survives
+    python registering_crowd.py FOLDER DATABASE die-creating COUNT         the same for creating the workspace
 
 DATABASE is empty for SQLite.
 """
@@ -86,20 +87,20 @@ def at_once(count: int, act: Callable[[int], str]) -> None:
         os.waitpid(child, 0)
 
 
-def die(address: WorkspaceAddress, most: int) -> None:
-    """Register in a child that is killed before a step: a statement of the change, or its commit."""
+def die(address: WorkspaceAddress, most: int, act: Callable[[WorkspaceAddress], object]) -> None:
+    """Do something in a child that is killed before a step: a statement of the change, or its commit."""
     for number in range(most):
         child = os.fork()
         if not child:
-            register_and_die(address, number)
+            act_and_die(address, number, act)
         if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
             return
         print("killed", flush=True)
         sys.stdin.readline()
 
 
-def register_and_die(address: WorkspaceAddress, left: int) -> None:
-    """Register, and be killed after some steps."""
+def act_and_die(address: WorkspaceAddress, left: int, act: Callable[[WorkspaceAddress], object]) -> None:
+    """Do something, and be killed after some steps."""
 
     def step(connection: Connection, *_: object) -> None:
         nonlocal left
@@ -110,7 +111,7 @@ def register_and_die(address: WorkspaceAddress, left: int) -> None:
 
     event.listen(Engine, "before_cursor_execute", step)
     event.listen(Engine, "commit", step)
-    Workspace.open(address).environments.register(definition(content="new"))
+    act(address)
     os._exit(0)
 
 
@@ -118,7 +119,12 @@ def main() -> None:
     folder, database, what, number = sys.argv[1:5]
     address = address_in(Path(folder), "team", {"database": database} if database else {})
     if what == "die":
-        die(address, int(number))
+        die(address, int(number), lambda one: Workspace.open(one).environments.register(definition(content="new")))
+        return
+    if what == "die-creating":
+        import alembic.command  # noqa: F401  once, not in every child
+
+        die(address, int(number), Workspace.create)
         return
     if what == "lock":
         import lock_samples  # noqa: F401  once, not in every child

@@ -6,6 +6,7 @@ import pytest
 from crowds import crowd, started
 from workspace_samples import definition
 
+from hermetic.errors import UsageError
 from hermetic.workspace.workspace import Workspace
 from hermetic.workspace_config import WorkspaceAddress
 
@@ -37,6 +38,22 @@ def test_many_processes_lock_one_version(workspace: Workspace) -> None:
     assert held == {workspace.environments.get("train").lock}
     data = workspace.environments.lock_bytes("train", 1)
     assert data
+
+
+def test_killed_at_any_step_of_creating(address: WorkspaceAddress) -> None:
+    kills = 0
+    with started(address, "die-creating", 60) as process:
+        assert process.stdin
+        assert process.stdout
+        while process.stdout.readline() == "killed\n":
+            kills += 1
+            with pytest.raises(UsageError, match="not there yet"):
+                Workspace.open(address)
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+    assert not process.returncode
+    assert 15 <= kills < 60
+    assert Workspace.open(address).environments.register(definition()).version == 1
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first version", "next version"])

@@ -159,6 +159,20 @@ class TestDamage:
         assert caught.value.place is not None
         assert caught.value.place.file.endswith("workspace.sqlite")
 
+    def test_a_folder_that_went_away_is_not_made_anew(self, tmp_path: Path) -> None:
+        workspace = Workspace.create(at(tmp_path))
+        workspace.close()
+        (workspace.address.folder / "workspace.sqlite").unlink()
+        with pytest.raises(MachineError, match="unable to open"):
+            workspace.environments.register(definition())
+        assert not (workspace.address.folder / "workspace.sqlite").exists()
+
+    @pytest.mark.parametrize("name", ["a b", "per%cent", "quest?ion", "hash#", "ü"])
+    def test_folders_of_any_name(self, tmp_path: Path, name: str) -> None:
+        workspace = Workspace.create(at(tmp_path / name))
+        assert workspace.environments.register(definition()).version == 1
+        assert (tmp_path / name / "workspace" / "workspace.sqlite").stat().st_size
+
     def test_damaged_pages(self, tmp_path: Path) -> None:
         workspace = Workspace.create(at(tmp_path))
         for number in range(50):

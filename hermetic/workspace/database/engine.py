@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 
 from hermetic.errors import MachineError, Place, UsageError
 from hermetic.workspace.database.address import database_url, public_name
@@ -70,10 +71,11 @@ class Database:
             return
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.touch()
         except OSError as error:
             raise MachineError(
-                f"cannot make the folder: {error.strerror}",
-                place=Place(str(self.file.parent)),
+                f"cannot make the workspace's database: {error.strerror}",
+                place=Place(str(self.file)),
                 remedy="check its permissions, or choose another",
             ) from None
         with translated(self._url, self._place), self._engine.connect() as connection:
@@ -98,7 +100,8 @@ class Database:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": WAIT}, pool_size=5, max_overflow=45)
+    present = url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})  # never made
+    engine = create_engine(present, connect_args={"timeout": WAIT}, poolclass=QueuePool, max_overflow=45)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -120,8 +123,7 @@ def _postgresql(url: URL) -> Engine:
             url,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # a server that was restarted meanwhile is met again without a word
-            pool_size=5,
-            max_overflow=45,
+            max_overflow=15,
             connect_args={
                 "connect_timeout": int(url.query.get("connect_timeout", _CONNECT)),  # type: ignore[arg-type]
                 "application_name": url.query.get("application_name", "hermetic"),
