@@ -77,10 +77,10 @@ def _from(root: Path, text: str) -> str:
 
 
 def _refuse_secrets(values: Mapping[str, str]) -> None:
-    from hermetic.spec.urls import carries_secret
+    from hermetic.spec.passwords import url_holds_password
 
     for key, text in values.items():
-        if carries_secret(text):
+        if url_holds_password(text):
             raise UsageError(
                 f"--{key} holds a password, and the file is to be committed",
                 remedy="write ${VARIABLE} in its place, in single quotes, and set that when you run hermetic",

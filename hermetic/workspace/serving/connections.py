@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hermetic.workspace.serving.limits import UNKNOWN, Proxies
+from hermetic.workspace.serving.limits import UNKNOWN, Proxies, counted
 
 EXTENSION = "hermetic.file"
 """The name in an ASGI scope's ``extensions`` under which a request's Connection stands."""
@@ -48,18 +48,19 @@ class Connections:
     times: Times = field(default_factory=Times)
     _held: Counter[str] = field(default_factory=Counter)
 
-    def admit(self, address: str) -> bool:
-        """Count a new connection, or refuse it."""
-        if self._held.total() >= self.most or (self._held[address] >= self.most_each and address not in self.proxies):
-            return False
-        self._held[address] += 1
-        return True
+    def admit(self, address: str) -> str:
+        """Count a new connection; give what it is counted under, empty if it is one too many."""
+        client = counted(address)
+        if self._held.total() >= self.most or (self._held[client] >= self.most_each and address not in self.proxies):
+            return ""
+        self._held[client] += 1
+        return client
 
-    def leave(self, address: str) -> None:
+    def leave(self, client: str) -> None:
         """Count a connection no more."""
-        self._held[address] -= 1
-        if not self._held[address]:
-            del self._held[address]
+        self._held[client] -= 1
+        if not self._held[client]:
+            del self._held[client]
 
 
 class _Length:
@@ -79,7 +80,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._address = ""
+        self._counted = ""
         self._deadline: asyncio.TimerHandle | None = None
         answer = self.app
 
@@ -92,19 +93,18 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, or close at once if there are too many."""
         super().connection_made(transport)
-        address = self.client[0] if self.client else UNKNOWN
-        if not self.board.admit(address):
+        self._counted = self.board.admit(self.client[0] if self.client else UNKNOWN)
+        if self._counted:
+            self._wait(self.board.times.head)
+        else:
             transport.abort()
-            return
-        self._address = address
-        self._wait(self.board.times.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._stop_waiting()
-        if self._address:
-            self.board.leave(self._address)
-            self._address = ""
+        if self._counted:
+            self.board.leave(self._counted)
+            self._counted = ""
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:

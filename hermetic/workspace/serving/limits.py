@@ -79,7 +79,7 @@ class Proxies:
                     break  # the proxy passed on what it was given, which is no address
                 if peer not in self:
                     break
-        return _counted(peer)
+        return counted(peer)
 
 
 def _plain(address: str) -> IPv6Address | object:
@@ -87,7 +87,7 @@ def _plain(address: str) -> IPv6Address | object:
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
-def _counted(address: str) -> str:
+def counted(address: str) -> str:
     """Give what an address is counted under: of IPv6 the network, because a client has all of a /64."""
     try:
         plain = _plain(address)
