@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -74,16 +75,16 @@ def let_go(folder: Path, build: int, builder: str) -> None:
         hold_path(folder, build, builder).unlink()
 
 
-def is_gone(folder: Path, build: Build, now: int) -> bool:
-    """Tell whether the builder of a build that is not at its end is no more. ``now`` is the database's time in ms."""
+def is_gone(folder: Path, build: Build, now: Callable[[], int]) -> bool:
+    """Tell whether the builder of a build that is not at its end is no more. ``now`` asks the database's time (ms)."""
     if build.machine == machine():
-        with suppress(FileNotFoundError, PermissionError):  # another's folder: then its heartbeat tells
+        with suppress(FileNotFoundError, PermissionError):  # another's folder, or file: then its heartbeat tells
             handle = os.open(hold_path(folder, build.id, build.builder), os.O_RDONLY)
             try:
                 return try_lock(handle)
             finally:
                 os.close(handle)
-    return now - build.heartbeat > LEASE * 1000
+    return now() - build.heartbeat > LEASE * 1000
 
 
 def last_words(folder: Path, build: Build) -> str:

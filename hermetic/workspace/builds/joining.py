@@ -57,7 +57,7 @@ def start_or_join(
 
 def bury(records: Records, folder: Path, build: Build) -> bool:
     """End a build whose builder is no more, and clear up after it; False if it is alive, or ended by itself."""
-    if build.ended or not is_gone(folder, build, build.heartbeat if build.machine == machine() else records.now()):
+    if build.ended or not is_gone(folder, build, records.now):
         return False
     words = last_words(folder, build)
     how = "died" if build.started_at else "did not begin"

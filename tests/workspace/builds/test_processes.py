@@ -263,6 +263,19 @@ def test_a_builder_of_another_machine_is_given_up_when_it_is_not_heard_of(yards:
         assert workspace.builds.get(build.id) == ended
 
 
+def test_where_the_held_file_is_gone_the_heartbeat_tells(yard: Yard) -> None:
+    workspace = yard.workspace()
+    with yard.gate() as gate:
+        build = workspace.builds.start(yard.registered(workspace, "train", "app"))
+        gate.busy.wait()
+        ((process, held),) = builders(yard.root).items()
+        held.unlink()
+        os.kill(process, signal.SIGKILL)
+        assert workspace.builds.get(build.id).state == RUNNING
+        as_if(workspace, heartbeat=0)
+        assert isinstance(workspace.builds.get(build.id).failure(), DiedError)
+
+
 def test_a_builder_that_hears_nothing_is_cancelled_without_it(yard: Yard) -> None:
     workspace = yard.workspace()
     version = yard.registered(workspace, "train", "app")
