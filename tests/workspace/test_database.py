@@ -245,6 +245,20 @@ class TestServer:
             only.environments.register(definition())
         only.close()
 
+    def test_somebody_who_holds_an_environment_for_ever(
+        self, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "WAIT", "0.05")
+        workspace = Workspace.create(at(tmp_path, postgres.new_schema()))
+        workspace.environments.register(definition())
+        with workspace.database.write() as other:
+            other.exec_driver_sql("SELECT * FROM environments FOR UPDATE")
+            with pytest.raises(NetworkError, match="another client has held"):
+                workspace.environments.register(definition(content="x"))
+            assert workspace.environments.register(definition("another")).version == 1  # only that one is held
+        assert workspace.environments.register(definition(content="x")).version == 2
+        workspace.close()
+
     def test_a_restarted_server_is_met_again(self, tmp_path: Path) -> None:
         from support.postgres import postgresql
 

@@ -101,7 +101,9 @@ class Database:
 
 def _sqlite(url: URL) -> Engine:
     present = url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})  # never made
-    engine = create_engine(present, connect_args={"timeout": WAIT}, poolclass=QueuePool, max_overflow=45)
+    engine = create_engine(
+        present, connect_args={"timeout": WAIT}, poolclass=QueuePool, max_overflow=45, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -119,11 +121,12 @@ def _sqlite(url: URL) -> Engine:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,  # a server that was restarted meanwhile is met again without a word
             max_overflow=15,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": int(url.query.get("connect_timeout", _CONNECT)),  # type: ignore[arg-type]
                 "application_name": url.query.get("application_name", "hermetic"),
@@ -131,13 +134,19 @@ def _postgresql(url: URL) -> Engine:
                 "keepalives_idle": 30,
                 "keepalives_interval": 10,
                 "keepalives_count": 3,
-                "options": f"{url.query.get('options', '')} -c lock_timeout={WAIT}s -c client_min_messages=warning",
             },
         )
     except ImportError:
         raise UsageError(
             "PostgreSQL needs psycopg, which is not installed", remedy="pip install 'hermetic[postgres]'"
         ) from None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes"):  # not for the session: a pooler would give it to others
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WAIT}s'")
+
+    return engine
 
 
 def _forget_in_children(engine: Engine) -> None:
