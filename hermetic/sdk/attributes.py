@@ -38,7 +38,7 @@ class Attribute(Generic[T]):
         if instance is None:
             return self
         if self.name not in instance.__dict__:
-            instance.__dict__[self.name] = self.default()
+            instance.__dict__.setdefault(self.name, self.default())  # of two threads one is first
         value: T = instance.__dict__[self.name]
         return value
 

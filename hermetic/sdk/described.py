@@ -136,9 +136,12 @@ class Described(Strict):
             own[OURS] = target
         return directory_texts(own, self.python, self.docker, root)
 
-    def _read(self, held: Files, root: Path) -> None:
-        """Become what a directory's files say. Raises MissingError, and SpecError with file and line."""
-        found = read_directory(held, root)
+    def _read(self, held: Files, root: Path, *, deferred: bool = False) -> None:
+        """Become what a directory's files say. Raises MissingError, and SpecError with file and line.
+
+        ``deferred``: as in read_directory.
+        """
+        found = read_directory(held, root, deferred=deferred)
         fill(self, found.values, held)
         self._values = found.values
         self.python, self.docker = found.python, found.docker

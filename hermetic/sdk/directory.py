@@ -67,8 +67,10 @@ class Definition(NamedTuple):
     docker: DockerSection
 
 
-def read_directory(held: Files, root: Path) -> Definition:
+def read_directory(held: Files, root: Path, *, deferred: bool = False) -> Definition:
     """Read a directory; relative paths in it start from ``root``.
+
+    Texts that a workspace keeps have been read before: their conda side may be ``deferred`` until it is asked for.
 
     Raises MissingError if it is none, and SpecError with file, line and remedy.
     """
@@ -77,7 +79,7 @@ def read_directory(held: Files, root: Path) -> Definition:
         raise MissingError(
             f"there is no {JSON_NAME} in {path}", remedy="name a folder that Environment.save_to_directory wrote"
         )
-    found = read_azureml(held, root=root)
+    found = read_azureml(held, root=root, conda=not deferred)
     for note in found.warnings:
         warnings.warn(note, HermeticWarning, stacklevel=4)
     values = deepcopy(dict(found.values))
@@ -87,7 +89,9 @@ def read_directory(held: Files, root: Path) -> Definition:
     conda = found.conda
     if not conda and CONDA_NAME in held:  # the Spec needs none of a user-managed one, but it is kept
         conda = held.text(CONDA_NAME)
-    if conda:
+    if conda and deferred:
+        python._deferred = conda, root  # noqa: SLF001  of one package
+    elif conda:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HermeticWarning)  # said above
             python.conda_dependencies = CondaDependencies.from_text(conda, root)

@@ -63,7 +63,7 @@ class Environments(Mapping[str, Environment]):
         return _Items(self)
 
     def _own(self) -> list[str]:
-        return [summary.name for summary in self._workspace._room.environments.list()]  # noqa: SLF001
+        return self._workspace._room.environments.names()  # noqa: SLF001
 
     def _loaded(self) -> Iterator[Environment]:
         own = self._workspace._room.environments.latest_many(self._own())  # noqa: SLF001  of one package

@@ -62,7 +62,7 @@ def environment_of(version: EnvironmentVersion) -> Environment:
 def environment_from(name: str, version: int, files: Mapping[str, str]) -> Environment:
     """Give an Environment whose files are at hand as texts, under a name and a version."""
     environment = Environment(None)
-    environment._read(Files(Path(f"{name}:{version}"), files), Path.cwd())  # noqa: SLF001
+    environment._read(Files(Path(f"{name}:{version}"), files), Path.cwd(), deferred=True)  # noqa: SLF001
     environment.name, environment.version = name, str(version)
     return environment
 

@@ -41,19 +41,21 @@ class PythonSection(Strict):
     }
 
     def __init__(self) -> None:
-        self._conda_dependencies: CondaDependencies | None = None
+        self._deferred: tuple[str, Path] | None = None  # what the dependencies will be read from, and where it stands
         self._conda_dependencies_file: str | None = None
 
     @property
     def conda_dependencies(self) -> CondaDependencies:
         """What is installed: a CondaDependencies."""
-        if self._conda_dependencies is None:
-            self._conda_dependencies = CondaDependencies()
-        return self._conda_dependencies
+        if "_conda_dependencies" not in self.__dict__:
+            made = CondaDependencies.from_text(*self._deferred) if self._deferred else CondaDependencies()
+            self.__dict__.setdefault("_conda_dependencies", made)  # of two threads one is first
+        found: CondaDependencies = self.__dict__["_conda_dependencies"]
+        return found
 
     @conda_dependencies.setter
     def conda_dependencies(self, value: CondaDependencies) -> None:
-        self._conda_dependencies = checked(self, "conda_dependencies", value, CondaDependencies)
+        self.__dict__["_conda_dependencies"] = checked(self, "conda_dependencies", value, CondaDependencies)
         self._conda_dependencies_file = None
 
     @property

@@ -113,8 +113,11 @@ class Files:
         return read_text(self.folder / name) if self.texts is None else self.texts[name]
 
 
-def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvironment:
-    """Read an Azure ML environment directory. Raises SpecError with file, line and remedy."""
+def read_azureml(folder: Path | Files, *, root: Path | None = None, conda: bool = True) -> AzureEnvironment:
+    """Read an Azure ML environment directory. Raises SpecError with file, line and remedy.
+
+    Without ``conda`` the conda side is given as it is written, unread, and the Spec is without it.
+    """
     held = folder if isinstance(folder, Files) else Files(folder)
     folder = held.folder
     path = folder / JSON_NAME
@@ -133,12 +136,15 @@ def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvi
         )
     files = [path]
     dockerfile = _dockerfile(held, values, files)
-    conda, text = _conda(held, values, document, root or folder, files)
+    if conda:
+        side, text = _conda(held, values, document, root or folder, files)
+    else:
+        side, text = EnvironmentFile(Spec()), held.text(CONDA_NAME) if CONDA_NAME in held else ""
     variables = _variables(values["environmentVariables"], path, held.text(JSON_NAME))
-    for name, value in conda.spec.variables:
+    for name, value in side.spec.variables:
         variables.setdefault(name, value)
     spec = replace(
-        conda.spec,
+        side.spec,
         variables=tuple(variables.items()),
         base="" if dockerfile else _base(values),
         base_dockerfile=dockerfile,
@@ -147,7 +153,7 @@ def read_azureml(folder: Path | Files, *, root: Path | None = None) -> AzureEnvi
     name = values["name"] if isinstance(values["name"], str) else ""
     version = "" if values["version"] is None else str(values["version"])
     return AzureEnvironment(
-        spec, name or conda.name, version, values, text, dockerfile, tuple(files), (*notes, *conda.warnings)
+        spec, name or side.name, version, values, text, dockerfile, tuple(files), (*notes, *side.warnings)
     )
 
 
