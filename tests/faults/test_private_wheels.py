@@ -348,6 +348,39 @@ class TestFailures:
         self.told(ready, member, r"hermetic\.toml:\d+: .*the workspace team does not have it", 4, "lock")
 
 
+def test_a_download_that_breaks_off_while_locking_goes_on(s3: Keeper, member: Desk, own_goods: Path) -> None:
+    """How large the wheel is nobody knows yet."""
+    joins(member, s3, s3.keep(large(own_goods / "mine", "mine")))
+    s3.pipe.cut(100_000, lambda: s3.later(86_400))
+    s3.pipe.cut(0, lambda: s3.later(0))
+    watch = Watch()
+    watch(member, "-v", "lock")
+    assert [request[2] for request in s3.pipe.signed] == ["", "bytes=100000-", "bytes=100000-"]
+    assert leaks(s3, member, watch) == []
+
+
+def test_from_the_command_line_alone(member: Desk, own_goods: Path) -> None:
+    """A workspace in a folder: made, given two versions of a wheel, which are required one after the other."""
+    member.declare("python", "app")
+    member("workspace", "init", "team")
+    old, new = (
+        member("wheel", "add", "-q", str(make_wheel(own_goods / "mine", "mine", version))).stdout.strip()
+        for version in ("1.0", "1.1")
+    )
+    member("add", "--pip", old)
+    before = member.root / "before.lock.json"
+    before.write_bytes(member.lock.read_bytes())
+    member("add", "--pip", new)
+    assert old not in member.lock.read_text()
+    assert new in member.lock.read_text()
+    moves = member("diff", str(before), str(member.lock), status=1).stdout
+    assert re.search(r"mine\s+1\.0.*1\.1", moves)
+    member("build")
+    assert member("run", "--", "python", "-c", "import mine; print(mine.VERSION)").stdout.strip() == "1.1"
+    member("remove", "--pip", "mine")
+    assert "hermetic://" not in member.lock.read_text()
+
+
 def test_without_the_workspace_the_lock_says_what_to_declare(s3: Keeper, member: Desk, own_goods: Path) -> None:
     """A lock names the workspace; where that is belongs to the machine: its configuration knows it by that name."""
     joins(member, s3, s3.keep(make_wheel(own_goods / "mine", "mine")))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from store_samples import Good
@@ -218,7 +219,9 @@ def https(folder: Path) -> Iterator[tuple[str, Path]]:
 
     class Hello(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            to = parse_qs(urlsplit(self.path).query).get("to", [""])[0]
+            self.send_response(302 if to else 200)
+            self.send_header("Location", to)
             self.send_header("Content-Length", "5")
             self.end_headers()
             self.wfile.write(b"hello")
@@ -258,6 +261,18 @@ class TestCertificates:
         with https(tmp_path) as (url, certificate):
             monkeypatch.setenv(name, str(certificate))
             assert Client(Policy(timeout=5, retries=0)).get_bytes(url)[0] == b"hello"
+
+    def test_a_signed_address_does_not_lead_to_where_everybody_can_read(
+        self, tmp_path: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with https(tmp_path) as (url, certificate):
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            signed = f"{url}?sig=S3cr3tS3cr3t&to={quote(f'{server.url}/doc?sig=S3cr3tS3cr3t', safe='')}"
+            client = Client(Policy(timeout=5, retries=0))
+            with pytest.raises(NetworkError, match="everybody could read") as caught, client.signed_attempt(signed, {}):
+                pass
+        assert server.asked == []
+        assert "S3cr3t" not in str(caught.value)
 
     def test_an_unknown_authority_is_not_trusted(self, tmp_path: Path) -> None:
         with https(tmp_path) as (url, _), pytest.raises(NetworkError, match="not trusted") as caught:
