@@ -12,7 +12,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,11 +24,15 @@ _OWN = {"content-length", "connection", "transfer-encoding", "server", "date"}
 
 @dataclass
 class Way:
-    """What is known of the traffic. ``judge`` gets a request with headers and body, and may answer it."""
+    """What is known of the traffic. ``judge`` gets a request with headers and body, and may answer it.
+
+    ``writing`` is held while anything but a GET or HEAD is forwarded, where the server cannot do two at once.
+    """
 
     behind: str
     host: str = ""
     judge: Judge = lambda *_: None
+    writing: AbstractContextManager[object] = field(default_factory=nullcontext)
     headers: dict[str, str] = field(default_factory=dict)
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -77,9 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         connection = http.client.HTTPConnection(way.behind)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in {"expect", "connection"}}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        data = answer.read()
+        with way.writing if self.command not in {"GET", "HEAD"} else nullcontext():
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            data = answer.read()
         connection.close()
         if fault == "lose":
             self._cut()

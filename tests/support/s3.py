@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import http.client
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,7 @@ def s3_server() -> Iterator[S3Server]:
     try:
         with forwarding(":".join(map(str, moto.get_host_and_port()))) as way:
             server = S3Server(way)
+            way.writing = threading.Lock()  # between moto's look and its write there is room for another's
             way.headers["x-amz-bucket-region"] = REGION  # S3 tells it to everybody, with a refusal too
 
             def judge(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
