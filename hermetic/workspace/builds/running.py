@@ -82,6 +82,8 @@ class Run:
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         watch.start()
         state, outcome = self._work(order)
+        for number in (signal.SIGINT, signal.SIGTERM):  # it is done: what comes now comes too late
+            signal.signal(number, signal.SIG_IGN)
         settle()
         self._end(state, **outcome)
 

@@ -17,6 +17,7 @@ from support.yard import Yard, builders, until
 
 from hermetic.digest import sha256_file
 from hermetic.errors import MachineError, UnsatisfiableError
+from hermetic.workspace.builds import joining
 from hermetic.workspace.builds.joining import _WORKER
 from hermetic.workspace.builds.model import ACTIVE, CANCELLED, FAILED, RUNNING, SUCCEEDED, CancelledError, DiedError
 from hermetic.workspace.database.tables import builds
@@ -179,6 +180,47 @@ def test_a_build_is_cancelled_for_all(yards: Yard) -> None:
         gate.opened.set()
         assert workspace.builds.cancel(1).state == CANCELLED
         assert workspace.builds.wait(workspace.builds.start(version).id).state == SUCCEEDED
+
+
+DEAF = """
+import signal, threading
+from hermetic.workspace.builds import running
+def deaf(*_, **__):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Event().wait()
+running.make_image, running._GRACE = deaf, 0.2
+"""
+
+
+def test_work_that_does_not_heed_is_ended_all_the_same(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    yard.patch.setattr(joining, "_START", DEAF + joining._START)
+    build = workspace.builds.start(version)
+    until(lambda: workspace.builds.get(build.id).state == RUNNING)
+    workspace.builds.cancel(build.id)
+    assert workspace.builds.wait(build.id).state == CANCELLED
+    assert workspace.builds.log(build.id).splitlines()[-1].endswith("cancelled")
+
+
+FAULTY = """
+from hermetic.workspace.builds import running
+def faulty(*_, **__):
+    raise ZeroDivisionError("at https://me:sesame@example.org/")
+running.make_image = faulty
+"""
+
+
+def test_a_fault_of_hermetics_own_is_kept_with_its_traceback(yard: Yard) -> None:
+    workspace = yard.workspace()
+    version = yard.registered(workspace, "train", "app")
+    yard.patch.setattr(joining, "_START", FAULTY + joining._START)
+    ended = workspace.builds.wait(workspace.builds.start(version).id)
+    assert ended.state == FAILED
+    assert ended.error["message"] == "internal error: ZeroDivisionError: at https://example.org/"
+    told = workspace.builds.log(ended.id)
+    assert "Traceback" in told
+    assert "sesame" not in told
 
 
 def test_a_builder_that_is_told_to_stop_says_so(yard: Yard) -> None:
