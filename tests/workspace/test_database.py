@@ -215,6 +215,8 @@ class TestServer:
             (there.replace(quote(PASSWORD, safe=""), "wrong-geheim"), CredentialsError, "refuses the user"),
             (postgres.url("no-such", password=PASSWORD), UsageError, "no such database"),
             (there.replace(f":{postgres.port}", ":1"), NetworkError, "does not answer"),
+            (f"{there}&connect_timeout=soon", UsageError, "connect_timeout"),
+            (f"{there}&no_such_option=1", UsageError, "no_such_option"),
         ):
             with pytest.raises(kind, match=text) as caught:
                 Workspace.open(at(tmp_path, database))

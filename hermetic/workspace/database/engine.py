@@ -120,6 +120,15 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
+    settings: dict[str, Any] = {
+        "connect_timeout": _CONNECT,
+        "application_name": "hermetic",
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    settings = {name: value for name, value in settings.items() if name not in url.query}
+    settings["prepare_threshold"] = None  # poolers between us and the server know nothing of prepared statements
     try:
         engine = create_engine(
             url,
@@ -127,14 +136,7 @@ def _postgresql(url: URL) -> Engine:
             pool_pre_ping=True,  # a server that was restarted meanwhile is met again without a word
             max_overflow=15,
             hide_parameters=True,
-            connect_args={
-                "connect_timeout": int(url.query.get("connect_timeout", _CONNECT)),  # type: ignore[arg-type]
-                "application_name": url.query.get("application_name", "hermetic"),
-                "prepare_threshold": None,  # poolers between us and the server know nothing of prepared statements
-                "keepalives_idle": 30,
-                "keepalives_interval": 10,
-                "keepalives_count": 3,
-            },
+            connect_args=settings,
         )
     except ImportError:
         raise UsageError(
