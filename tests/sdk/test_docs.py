@@ -44,6 +44,7 @@ def test_the_page_tells_of_every_public_name() -> None:
         hermetic.DockerPlatform,
         hermetic.ContainerRegistry,
         hermetic.Workspace,
+        hermetic.EnvironmentBuild,
         hermetic.LocalBuild,
         hermetic.LocalImage,
     )
@@ -62,6 +63,7 @@ def test_parameters_are_named_as_they_are() -> None:
         hermetic.Environment.get,
         hermetic.Environment.add_private_pip_wheel,
         hermetic.Environment.build_local,
+        hermetic.EnvironmentBuild.wait_for_completion,
         hermetic.Environment.from_docker_image,
         hermetic.CondaDependencies.create,
         hermetic.declare,
