@@ -66,7 +66,7 @@ class Environments(Mapping[str, Environment]):
         return self._workspace._room.environments.names()  # noqa: SLF001
 
     def _loaded(self) -> Iterator[Environment]:
-        own = self._workspace._room.environments.latest_many(self._own())  # noqa: SLF001  of one package
+        own = self._workspace._room.environments.latest_many(sorted(self._own()))  # noqa: SLF001  of one package
         ours = (version_of(item) for _, item in sorted(catalogue().items()))
         for version in merge(own, ours, key=lambda version: version.name):
             yield kept_environment(version, self._workspace._address)  # noqa: SLF001

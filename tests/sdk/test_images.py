@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import channel as hand
 from support.engine import Engine
 from support.images import small_base
 from support.registries import Registry, registry
 
-from hermetic import CondaDependencies, Environment
+from hermetic import CondaDependencies, Environment, Workspace
 from hermetic.config import Config
 from hermetic.errors import MachineError
 from hermetic.lock.file import read_lock
@@ -85,3 +86,39 @@ def test_without_an_engine_the_way_out_is_named(work: Path, hub: Registry, monke
         environment(hub).build_local(useDocker=True)
     assert caught.value.remedy
     assert "sesame" not in str(caught.value)
+
+
+def test_a_version_gives_the_same_image_whatever_has_moved(
+    work: Path, hub: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch, tiny_channel: Path
+) -> None:
+    for name, value in engine.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CONTAINER_PASSWORD", "open sesame")
+    monkeypatch.setenv("HERMETIC_REGISTRIES", f"{hub.host}=http://me:open%20sesame@{hub.host}")
+    workspace = Workspace.create("team", registry=f"{hub.host}/team")
+    first = environment(hub).build_local(workspace)
+    assert first.changed
+    assert first.lock_path is None
+    hand.write_package(tiny_channel, "app", "9.0", files={"bin/app": "#!/bin/sh\n"})
+    hand.index(tiny_channel)
+    _move_base(hub, work / "other")
+    again = Environment.get(workspace, "example").build_local(pushImageToWorkspaceAcr=True)
+    assert again.digest == first.digest
+    assert again.reference == f"{hub.host}/team/{first.reference}"
+    loose = environment(hub).build_local(lock="loose.lock.json")
+    assert loose.digest != first.digest
+    details = environment(hub).get_image_details(workspace)
+    assert details["imageExistsInRegistry"]
+    assert details["digest"] == first.digest
+    assert details["dockerImage"]["registry"] == {"address": hub.host}
+    texts = [path.read_bytes() for path in work.rglob("*") if path.is_file()]
+    assert not any(b"sesame" in text for text in texts)
+
+
+def _move_base(hub: Registry, place: Path) -> None:
+    """Put another image under the base's tag."""
+    store = Store.open(place)
+    lock = PlatformLock("linux-64", (), variables=(("MOVED", "1"),))
+    base = build_image(lock, (), small_base(store), store=store, config=Config())
+    config = Config(registries={hub.host: f"http://me:open%20sesame@{hub.host}"})
+    push([base], f"{hub.host}/team/base:1", store=store, config=config)
