@@ -94,7 +94,7 @@ def _postgresql(where: str, place: Place | None, error: DBAPIError) -> HermeticE
         )
     if state == "3D000" or ('database "' in text and "does not exist" in text):
         return UsageError(f"{where}: there is no such database", place=place, remedy="create it: createdb NAME")
-    if not state and "connection option" in text:
+    if not state and ("connection option" in text or text.startswith("bad value for")):
         return UsageError(f"{where}: {text}", place=place, remedy="mend what stands behind ? in the address")
     if state == "42501":
         return CredentialsError(f"{where}: {text}", place=place, remedy="grant the user the right to do so")
