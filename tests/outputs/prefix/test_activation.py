@@ -12,7 +12,7 @@ from prefix_samples import SHARED, addresses, config, lock_of
 from support.channel import write_package
 from support.needs import suits
 
-from hermetic.errors import BuildError
+from hermetic.errors import BuildError, CredentialsError
 from hermetic.outputs.prefix import activation_environment, build_prefix
 from hermetic.store import Store
 
@@ -129,3 +129,34 @@ def test_conda_clients_find_the_variables_too(tmp_path: Path, store: Store) -> N
         env=dict(os.environ),
     )
     assert done.stdout == "good morning"
+
+
+def test_secrets_are_put_in_last_and_for_the_environments_own_variables_alone(tmp_path: Path, store: Store) -> None:
+    """No script sees one, and no package and no caller gets one by writing down a reference."""
+    archive = write_package(
+        tmp_path,
+        "one",
+        files={
+            "etc/conda/activate.d/a.sh": 'export SEEN="$DB" CHANGED="mine"\n',
+            "etc/conda/env_vars.d/one.json": json.dumps({"PACKAGES": "${secret:db}"}),
+        },
+    )
+    own = {"DB": "${secret:db}", "URL": "x://me:${secret:db}@h/${HOME}", "CHANGED": "${secret:db}"}
+    prefix = built(tmp_path, store, [archive], own)
+    found = activation_environment(prefix, BASE | {"CALLERS": "${secret:db}"}, {"db": "hunter22"}.get)
+    wanted = {
+        "DB": "hunter22",
+        "URL": "x://me:hunter22@h/${HOME}",
+        "SEEN": "${secret:db}",
+        "CHANGED": "mine",
+        "PACKAGES": "${secret:db}",
+        "CALLERS": "${secret:db}",
+    }
+    assert {name: found[name] for name in wanted} == wanted
+    assert "hunter22" not in "".join(path.read_text() for path in (prefix / "conda-meta").iterdir())
+
+
+def test_a_missing_secret_is_told_by_its_variable(tmp_path: Path, store: Store) -> None:
+    prefix = built(tmp_path, store, [], {"DB": "${secret:db}"})
+    with pytest.raises(CredentialsError, match="the environment variable DB needs the secret 'db'"):
+        activation_environment(prefix, BASE, {}.get)
