@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 from hermetic.config import Config, channel_url, workspace_named
-from hermetic.errors import IntegrityError, NetworkError
+from hermetic.errors import IntegrityError, NetworkError, UsageError
 from hermetic.lock.model import CondaPackage, Wheel
 from hermetic.secrets import expand, redact
 from hermetic.spec.private_urls import PrivateUrl, is_private, parse_private
@@ -62,7 +62,10 @@ def private_artifact(config: Config, url: PrivateUrl, size: int | None = None) -
     def sign() -> str:
         return hidden(sign_private(config, url.url))
 
-    near = "://" not in expand(workspace_named(config, url.workspace).artefacts)
+    try:
+        near = "://" not in expand(workspace_named(config, url.workspace).artefacts)
+    except UsageError as error:
+        raise UsageError(f"{url.file_name}: {error.message}", place=error.place, remedy=error.remedy) from None
     return Artifact(url.file_name, (url.url,), url.sha256, size, sign=sign, near=near)
 
 

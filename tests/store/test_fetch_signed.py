@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from store_samples import names_in
-from support.faulty import FaultyServer, cut, faulty, flipped, status
+from support.faulty import FaultyServer, cut, faulty, flipped, hang, status
 from support.faulty_server import redirect
 
 from hermetic.digest import sha256_bytes
@@ -121,6 +122,18 @@ def test_a_keeper_that_takes_no_signature(store: Store, keeper: Keeper, code: in
     assert keeper.server.url not in str(caught.value)
 
 
+def nonsense(handler: Any) -> None:
+    """Answer what is no HTTP."""
+    handler.wfile.write(b"220 mail.example.org\r\n\r\n")
+    handler.close_connection = True
+
+
+def bad_head(handler: Any) -> None:
+    """Answer with a header that urllib3 warns of, address and all."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nno header at all\r\nX: y\r\n\r\nabc")
+    handler.close_connection = True
+
+
 FAULTS: dict[str, tuple[Any, type[HermeticError]]] = {
     "cut": (cut(0.5), NetworkError),
     "cut, length unknown": (cut(0.5, announced=False), NetworkError),
@@ -133,6 +146,10 @@ FAULTS: dict[str, tuple[Any, type[HermeticError]]] = {
     "redirects": (redirect("?signature=S3cr3tS3cr3t"), NetworkError),
     "to a file": (redirect("file:///etc/passwd?S3cr3t"), NetworkError),
     "refused": (status(403), CredentialsError),
+    "says nothing": (hang(), NetworkError),
+    "falls silent": (hang(0.5), NetworkError),
+    "talks nonsense": (nonsense, NetworkError),
+    "nonsense in the head": (bad_head, IntegrityError),
 }
 
 
@@ -145,10 +162,11 @@ def test_no_failure_tells_the_signature(
     caplog.set_level(logging.DEBUG)
     keeper.server.fault(FILE, fault)
     with pytest.raises(kind) as caught:
-        fetch(store, [keeper.artifact()], client=Client(Policy(timeout=1, retries=1, backoff=0.0)))
+        fetch(store, [keeper.artifact()], client=Client(Policy(timeout=0.5, retries=1, backoff=0.0)))
     assert FILE in str(caught.value)
     written = [f"{path}\n{path.read_bytes()!r}" for path in store.root.rglob("*") if path.is_file()]
-    for text in (str(caught.value), repr(caught.value), caplog.text, *written):
+    told = "".join(traceback.format_exception(caught.value))  # a program of the user's prints all that led to it
+    for text in (told, repr(caught.value), caplog.text, *written):
         assert "S3cr3t" not in text
     assert "urllib3" in caplog.text, "else nothing was logged that could tell"
 
