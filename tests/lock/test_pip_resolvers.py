@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.guarded import guarded
 from tiny_channel import Server, misbehaving
 from tiny_wheels import make_wheel, write_index
 
@@ -276,6 +277,20 @@ def test_credentials_of_an_index_that_asks(index: Index, monkeypatch: pytest.Mon
     assert "HERMETIC_AUTH_127_0_0_1" in caught.value.remedy
     monkeypatch.setenv("HERMETIC_AUTH_127_0_0_1", "me:pw")
     assert ask(uv(index), request).wheels[0].index == private
+
+
+@pytest.mark.parametrize("name", ["uv", "pip-tools"])
+def test_a_secret_of_an_index_is_on_no_command_line(index: Index, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermetic.vault_hook.lookup", {"index": "p@ss/w:rd+22"}.get)
+    with guarded(index.folder, "me", "p@ss/w:rd+22") as guard:
+        private = guard.address("me:${secret:index}") + "/simple"
+        resolver = uv(index) if name == "uv" else piptools(index)
+        answer = ask(resolver, index.request("leaf", indexes=(IndexAt(private, private),)))
+        assert answer.wheels[0].index == private
+        assert guard.asked
+        assert guard.shown == []
+        assert "w:rd+22" not in repr(answer)
+        assert "w%3Ard%2B22" not in repr(answer)
 
 
 def test_what_was_uploaded_later_does_not_exist(index: Index) -> None:
