@@ -153,7 +153,7 @@ def test_processes_that_add_different_wheels_of_one_name_leave_one(
 
 
 LARGE = """
-import resource, sys
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from hermetic.store.objects import open_objects
@@ -161,19 +161,21 @@ from hermetic.workspace import wheels, wheel_files
 from hermetic.workspace_config import WorkspaceAddress
 import installer.records, packaging.utils, hermetic.store.archive, hermetic.store.zips
 address = WorkspaceAddress("Team", Path(sys.argv[1]))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def most():  # ru_maxrss would count our parent's memory
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+before = most()
 found = wheels.Wheels(SimpleNamespace(address=address, objects=open_objects(address))).add(sys.argv[2])
-print(found.size >> 20, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+print(found.size >> 20, (most() - before) >> 10)
 """
 
 
 def test_a_large_wheel_needs_little_memory(tmp_path: Path) -> None:
-    path = make_wheel(tmp_path, "large", files={"large.bin": bytes(96 << 20), "more.bin": os.urandom(64 << 20)})
+    path = make_wheel(tmp_path, "large", files={"large.bin": bytes(96 << 20), "more.bin": os.urandom(32 << 20)})
     command = [sys.executable, "-c", LARGE, str(tmp_path / "workspace"), str(path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     size, grown = map(int, ran.stdout.split())
-    assert size >= 64
-    assert grown < 40  # MiB; the file alone is larger, and one of its members three times as large
+    assert size >= 32
+    assert 0 < grown < 20  # MiB; the file alone is larger, and one of its members five times as large
 
 
 def test_a_file_that_changes_on_its_way_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ def read_bucket(address: str, place: Place | None = None, *, accounts: bool = Fa
     """
     parts = urlsplit(address)
     form = f"{parts.scheme}://" + ("account/container/prefix" if accounts else "bucket/prefix")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    odd = not address.isprintable() or " " in address  # urlsplit passes over some of it
+    if odd or "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
             f"the address of artefacts is more than {form}",
             place=place,

@@ -36,6 +36,7 @@ def test_a_key_stays_where_it_belongs(text: str) -> None:
 
 
 @given(PARTS, PARTS)
+@example("bucket", "\n")
 def test_an_address_is_read_as_it_is_written_or_refused(bucket: str, prefix: str) -> None:
     try:
         found = read_bucket(f"s3://{bucket}/{prefix}")
