@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import starmap
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
@@ -101,7 +102,7 @@ def listed_summaries(connection: Connection) -> list[EnvironmentSummary]:
     one = environments.c
     columns = select(one.name, one.latest, one.versions, one.created_at, one.created_by)
     cursor: Any = connection.execute(columns.where(listed()).order_by(one.name)).cursor
-    return [EnvironmentSummary(*row) for row in cursor.fetchall()]
+    return list(starmap(EnvironmentSummary, cursor.fetchall()))
 
 
 def definition_values(definition: Definition) -> dict[str, str]:
