@@ -85,7 +85,10 @@ def _add_register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directory", "-d", required=True, metavar="DIR", help="the folder with the definition")
     parser.add_argument("--name", "-n", default="", metavar="ENV", help="another name than the definition's own")
     parser.add_argument(
-        "--lock", metavar="FILE", default=None, help="a lock that fits, to be the version's (default: made when needed)"
+        "--lock",
+        metavar="FILE",
+        default=None,
+        help="a lock to be the version's (default: lockfiles/NAME.lock.json if it fits, else made when needed)",
     )
     parser.add_argument(
         "--label", metavar="LABEL", action="append", default=[], dest="labels", help="a label for the version"
@@ -100,7 +103,9 @@ def _register(arguments: argparse.Namespace, ui: UI) -> int:
     environment = Environment.load_from_directory(arguments.directory)
     if arguments.name:
         environment.name = arguments.name
-    version, new = registered(environment, _workspace(arguments), arguments.lock, labels=arguments.labels)
+    version, new = registered(
+        environment, _workspace(arguments), arguments.lock, labels=arguments.labels, root=arguments.project
+    )
     ui.result(registered_text(version, new=new), {**version_value(version), "new": new})
     return 0
 

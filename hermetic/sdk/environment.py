@@ -58,8 +58,9 @@ class Environment(FromSources):
         """Register the definition under its name; give it as the version that it is now.
 
         A definition that a version has already is that version; another one is the next version. Either becomes the
-        latest. Nothing is solved: ``lock`` (a Lock, or a lockfile's path) becomes the version's lock if it has none.
-        Raises UsageError, with the way out, for paths of this machine, typed passwords and reserved names.
+        latest. Nothing is solved: ``lock`` (a Lock, or a lockfile's path; default: ``lockfiles/NAME.lock.json``, if it
+        is there and fits) becomes the lock of a version that has none. Raises UsageError, with the way out, for paths
+        of this machine, typed passwords and reserved names.
         """
         from hermetic.sdk.versions import register
 

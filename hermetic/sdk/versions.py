@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import MissingError, UsageError
+from hermetic.errors import HermeticError, MissingError, UsageError
 from hermetic.sdk.attributes import text_argument
 from hermetic.sdk.environments import curated_name
 from hermetic.sdk.errors import ArgumentError, HermeticWarning
@@ -62,14 +62,18 @@ def registered(
     lock: Lock | str | os.PathLike[str] | None = None,
     *,
     labels: Sequence[str] = (),
+    root: str | os.PathLike[str] | None = None,
 ) -> tuple[EnvironmentVersion, bool]:
-    """Register an environment; give the version, and whether it is new. ``labels`` are put on it."""
+    """Register an environment; give the version, and whether it is new. ``labels`` are put on it.
+
+    ``root`` is the folder whose ``lockfiles`` are looked at (default: the working one).
+    """
     environments = room_of(workspace, "register").environments
     definition = definition_of(environment)
-    data = None if lock is None else _lock_bytes(environment, lock)
+    data = _own_lock(environment, Path(root or ".")) if lock is None else _lock_bytes(environment, lock)
     known = environments.find(definition.name)
     version = environments.register(definition, lock=data)
-    if data is not None:
+    if data is not None and lock is not None:
         from hermetic.digest import sha256_bytes
 
         if version.lock != sha256_bytes(data):
@@ -178,6 +182,17 @@ def registered_as(environment: Environment, workspace: Workspace) -> int:
             f"no version of {name} has this definition", remedy="register it, with environment.register(workspace)"
         )
     return found[-1].version
+
+
+def _own_lock(environment: Environment, root: Path) -> bytes | None:
+    """Give the lock that the environment has in a folder, as ``lock()`` writes it, if it fits what is registered."""
+    path = root.absolute() / "lockfiles" / f"{environment.name}.lock.json"
+    if not path.is_file():
+        return None
+    try:
+        return _lock_bytes(environment, path)
+    except (HermeticError, OSError):  # nobody has named it, so it is no fault
+        return None
 
 
 def _lock_bytes(environment: Environment, lock: Lock | str | os.PathLike[str]) -> bytes:

@@ -361,6 +361,24 @@ class TestKeptLocks:
             environment("base").register(ws, lock=given)
         assert len(Environment.versions(ws, "train")) == 1
 
+    def test_the_one_in_the_working_folder_goes_along_if_it_fits(
+        self, ws: Workspace, work: Path, tiny_channel: Path
+    ) -> None:
+        made = environment("app")
+        own = made.lock()
+        newer(tiny_channel)
+        registered = made.register(ws)
+        assert registered.lock("kept.lock.json") == own
+        made.python.conda_dependencies.add_conda_package("base")
+        assert made.register(ws).version == "2"
+        assert Environment.versions(ws, "train")[1].lock == ""
+        path = work / "lockfiles" / "train.lock.json"
+        path.write_text(path.read_text().replace("2.0", "9.9"))
+        assert environment("app", name="other").register(ws).version == "1"
+        path.rename(path.with_name("other.lock.json"))
+        assert environment("app", name="other").register(ws).version == "1"
+        assert Environment.versions(ws, "other")[0].lock == ""
+
     def test_a_build_takes_it(self, ws: Workspace, work: Path, tiny_channel: Path) -> None:
         first = environment("app").build_local(ws, useDocker=False)
         assert first.lock_path is None
