@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -205,6 +206,18 @@ def test_a_key_of_another_workspace_is_none(front: Desk) -> None:
         SigningKey("nobody", b"\0" * 32),
     ):
         assert front.ask(front.sign(KEY, by=stranger)).status == 403
+
+
+def test_signatures_are_compared_in_constant_time_for_unknown_keys_too(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bool] = []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: bool(compared.append(len(a) == len(b))) or compare(a, b))
+    good = plain.sign(KEY)
+    for url in (good, good.replace("kid=", "kid=0"), good[:-3] + "AAA"):
+        plain.ask(url)
+    assert compared == [True] * 3
 
 
 def test_what_is_encoded_though_it_need_not_be_is_the_same_file(front: Desk) -> None:

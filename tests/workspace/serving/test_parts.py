@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import urllib.request
 from base64 import b64encode
 from email.utils import formatdate
@@ -143,6 +144,16 @@ def test_many_requests_on_one_connection(front: Desk) -> None:
         connection.request("GET", front.sign(KEY), headers={"Range": f"bytes={number}-"})
         assert connection.getresponse().read() == DATA[number:]
     connection.close()
+
+
+def test_small_answers_are_not_held_back(plain: Desk) -> None:
+    """With Nagle's algorithm (RFC 896) each small file of a connection would wait for 40 ms."""
+    with plain.plug() as plug:
+        plug.sendall(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert plug.recv(12) == b"HTTP/1.1 200"
+        for connection in plain.server.server_state.connections:
+            held = connection.transport.get_extra_info("socket")
+            assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_large_file_arrives_whole_and_resumes(front: Desk, tmp_path: Path) -> None:
