@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hermetic import ContainerRegistry, Environment
+from hermetic import ContainerRegistry, DockerSection, Environment
 from hermetic.errors import UsageError
 from hermetic.sdk.registering import definition_of, environment_of
 from hermetic.spec.azureml import CONDA_NAME, DOCKERFILE_NAME, JSON_NAME
@@ -273,3 +274,26 @@ class TestPasswords:
     @pytest.mark.parametrize("reference", ["${CONTAINER_PASSWORD}", "${secret:registry}"])
     def test_a_reference_stays(self, reference: str) -> None:
         assert again(self.environment(reference)).docker.base_image_registry.password == reference
+
+
+def test_threads_that_look_first_see_one_thing() -> None:
+    """What is made when it is first looked at is made once, or what one thread has changed would be lost."""
+    for _ in range(50):
+        made = again(Environment("example"))
+        section = DockerSection()
+        begin = threading.Barrier(4)
+        seen: list[object] = []
+
+        def look(
+            made: Environment = made, section: DockerSection = section, begin: threading.Barrier = begin,
+            seen: list[object] = seen,
+        ) -> None:  # fmt: skip
+            begin.wait()
+            seen.extend((made.python.conda_dependencies, section.platform))
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(item) for item in seen}) == 2
