@@ -31,7 +31,7 @@ class GoneError(Exception):
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds: for a request's head to arrive, for a client to take one piece of a file, between two requests."""
+    """Seconds: for a TLS handshake or a head to arrive, for one piece of a file to be taken, between two requests."""
 
     head: float = 10.0
     stall: float = 30.0

@@ -23,7 +23,6 @@ from hermetic.workspace.serving.limits import Proxies, RateLimit
 from hermetic.workspace.serving.listening import BACKLOG, address_of, allow_files, listen, tls_context
 
 PORT = 8642
-_HANDSHAKE = 10.0
 _LARGEST_HEAD = 16 << 10
 """Bytes of a request's line and headers."""
 _LONGEST_PATH = 300
@@ -73,6 +72,7 @@ class Serving(uvicorn.Server):
         keys.signing_key()  # a server whose keys cannot be read had better not start
         certificate = settings.certificate
         self._context = tls_context(certificate, settings.private_key) if certificate else None
+        self._handshake = settings.times.head
         self._listener = listen(settings.host, settings.port)
         self.address = address_of(self._listener, secure=certificate is not None)
         self.when_ready: Callable[[], None] = lambda: None
@@ -119,7 +119,9 @@ class Serving(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer what has come to the socket already."""
-        limits: dict[str, Any] = {"ssl": self._context, "ssl_handshake_timeout": _HANDSHAKE} if self._context else {}
+        limits: dict[str, Any] = (
+            {"ssl": self._context, "ssl_handshake_timeout": self._handshake} if self._context else {}
+        )
         loop = asyncio.get_running_loop()
         self.servers = [
             await loop.create_server(self._connection, sock=listener, backlog=BACKLOG, **limits)

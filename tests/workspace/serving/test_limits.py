@@ -59,6 +59,13 @@ def test_a_client_that_says_nothing_is_let_go(tmp_path: Path) -> None:
         assert plug.recv(1) == b""
 
 
+def test_a_client_that_never_ends_its_handshake_is_let_go(tmp_path: Path, certificates: Path) -> None:
+    tls = replace(SLOW, certificate=certificates / "server.pem", private_key=certificates / "server.secret")
+    with desk(tmp_path / "w", tls) as found, found.plug() as plug:
+        plug.sendall(b"\x16\x03\x01\x02\x00")
+        assert plug.recv(1) == b""
+
+
 def test_a_client_that_drips_its_request_is_let_go(tmp_path: Path) -> None:
     with desk(tmp_path / "w", SLOW) as found, found.plug() as plug:
         plug.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
