@@ -165,8 +165,8 @@ def leaks(keeper: Keeper, desk: Desk, watch: Watch) -> list[str]:
     look("what the libraries logged", (desk.root / "debug.log").read_bytes(), *secrets)
     for text in watch.said:
         look(f"what was said: {text[:200]}", text.encode(), *secrets)
-    for text in watch.processes:
-        look(f"a process: {text[:200]!r}", text)  # the account's own key is in the environment, as it was given
+    for text in watch.processes:  # other tests' too; the account's own key is in the environment, as it was given
+        found += [f"a process: {text[:200]!r}" for known in signatures if known in text]
     return found
 
 
