@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -30,8 +31,12 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
     monkeypatch.setenv("HERMETIC_CHANNELS", f"shop={found.channel}")
     monkeypatch.setenv("HERMETIC_HTTP_RETRIES", "0")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere")
-    yield found
-    until(lambda: not builders(tmp_path))
+    try:
+        yield found
+        until(lambda: not builders(tmp_path))
+    finally:
+        for process in builders(tmp_path):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
