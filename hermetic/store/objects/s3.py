@@ -158,13 +158,13 @@ class S3Objects:
     def _made(self) -> Any:
         from hermetic.store.objects.opening import needs
 
-        with needs("s3", "boto3"):
+        with needs("s3", "botocore"):
             import botocore.session
         session = botocore.session.Session()
         with s3_faults(self.where, ""):
             region = session.get_config_variable("region") or _ANY_REGION
             client = _make(session, region)
-            hush("boto3", "botocore", "urllib3")
+            hush("botocore", "urllib3")
             if (found := self._region(client)) not in {None, region}:  # a signed URL must name the right one
                 client = _make(session, found)
         return client

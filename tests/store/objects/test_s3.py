@@ -285,7 +285,7 @@ def test_a_client_that_is_not_installed_is_named(server: S3Server, monkeypatch: 
     monkeypatch.setitem(sys.modules, "botocore", None)
     objects = opened("s3://bucket")
     for act in (lambda: objects.size("a"), lambda: list(objects.keys("")), lambda: objects.signed_url("a", expires=1)):
-        with pytest.raises(UsageError, match="boto3") as caught:
+        with pytest.raises(UsageError, match="package botocore") as caught:
             act()
         assert "pip install 'hermetic[s3]'" in str(caught.value)
 
