@@ -1,7 +1,7 @@
 """The commonest calls that find nothing to do, answered before anything else is imported.
 
-``hermetic build [NAME]`` and ``hermetic lock --check``, spelled just so. Whatever else is asked, and whatever is not
-as it was, is left to the parser and the verbs.
+``hermetic build [NAME]``, ``hermetic lock --check`` and what pre-commit's hook calls, spelled just so. Whatever else
+is asked, and whatever is not as it was, is left to the parser and the verbs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def answer(argv: list[str]) -> bool:
 
 def _asked(words: list[str]) -> tuple[str, str]:
     """Give the kind of memo and the environment's name; an empty kind for all other calls."""
-    if words == ["lock", "--check"]:
+    if words in (["lock", "--check"], ["lock", "--if-stale", "--exit-code"]):
         return "check", "all"
     if words == ["build"]:
         return "build", ""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from hermetic.lock.check import Finding
 from hermetic.lock.graph import match_name
 from hermetic.lock.markers import holds
+from hermetic.lock.matching import meets, records_of
 from hermetic.lock.model import CondaPackage, Lock, PlatformLock
 from hermetic.lock.names import provided
-from hermetic.platforms import VirtualPackage
 from hermetic.spec.model import CondaRequirement, PipRequirement, Spec
 from hermetic.spec.private_urls import is_private, parse_private
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def soundness(lock: Lock, platform: str, spec: Spec) -> tuple[Finding, ...]:
     """Give everything in which one platform of a lock is not sound, or does not give what the spec asks for."""
     locked = lock.platforms[platform]
-    records = _records(locked)
+    records = records_of(locked)
     asked = spec.for_platform(platform)
     return (
         *_conda(locked, records),
@@ -35,48 +35,11 @@ def soundness(lock: Lock, platform: str, spec: Spec) -> tuple[Finding, ...]:
     )
 
 
-def _records(lock: PlatformLock) -> dict[str, PackageRecord]:
-    """Give the records that MatchSpecs are held against: locked packages, and virtual packages assumed."""
-    from rattler import BuildString, PackageRecord
-
-    found = {
-        package.name: PackageRecord(
-            name=package.name,
-            version=package.version,
-            build=BuildString(package.build),
-            build_number=package.build_number,
-            subdir=package.subdir,
-            md5=bytes.fromhex(package.md5) if package.md5 else None,
-            sha256=bytes.fromhex(package.sha256) if package.sha256 else None,
-        )
-        for package in lock.conda
-    }
-    for text in lock.virtual_packages:
-        virtual = VirtualPackage.parse(text)
-        found[virtual.name] = PackageRecord(
-            name=virtual.name, version=virtual.version, build=BuildString(virtual.build), build_number=0,
-            subdir=lock.platform,
-        )  # fmt: skip
-    return found
-
-
-def _meets(record: PackageRecord | None, match: str) -> bool | None:
-    """Tell whether a record is what a MatchSpec asks for; None if the MatchSpec cannot be understood."""
-    from rattler import MatchSpec
-
-    if record is None:
-        return False
-    try:
-        return bool(MatchSpec(match).matches(record))
-    except Exception:  # noqa: BLE001  # rattler's parser has many errors; to us they all say: not understood
-        return None
-
-
 def _conda(lock: PlatformLock, records: dict[str, PackageRecord]) -> Iterator[Finding]:
     for package in lock.conda:
         for depend in package.depends:
             record = records.get(match_name(depend))
-            met = _meets(record, depend)
+            met = meets(record, depend)
             if not met:
                 reason = _why_not(record, met)
                 yield Finding(
@@ -84,7 +47,7 @@ def _conda(lock: PlatformLock, records: dict[str, PackageRecord]) -> Iterator[Fi
                 )
         for constraint in package.constrains:
             record = records.get(match_name(constraint))
-            if record and _meets(record, constraint) is False:
+            if record and meets(record, constraint) is False:
                 yield Finding(
                     "constraint-broken",
                     f"{package.name} {package.version} allows only {constraint}: {_why_not(record, met=False)}",
@@ -104,7 +67,7 @@ def _requirements(lock: PlatformLock, records: dict[str, PackageRecord], spec: S
     by_name = {package.name: package for package in lock.conda}
     for requirement in spec.conda:
         package = by_name.get(requirement.name)
-        met = _meets(records.get(requirement.name), requirement.match)
+        met = meets(records.get(requirement.name), requirement.match)
         if not met:
             yield _unmet(requirement, lock.platform, _why_not(records.get(requirement.name), met))
         elif package and requirement.channel and package.channel != requirement.channel:

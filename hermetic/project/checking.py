@@ -56,6 +56,28 @@ def check_locks(start: str | None, names: Sequence[str] = (), platforms: Sequenc
     return checks
 
 
+def stale_locks(start: str | None, names: Sequence[str] = (), platforms: Sequence[str] = ()) -> list[LockCheck]:
+    """Check locks as ``check_locks`` does; one that cannot be read, as in the middle of a merge, is only a finding."""
+    from hermetic.errors import IntegrityError, LockFileError
+
+    try:
+        return check_locks(start, names, platforms)
+    except (LockFileError, IntegrityError):
+        pass
+    from hermetic.lock.check import Finding
+    from hermetic.project.project import open_project
+
+    project = open_project(start)
+    checks = []
+    for name in [project.choose(name) for name in names] or project.names:
+        try:
+            checks += check_locks(start, [name], platforms)
+        except (LockFileError, IntegrityError) as error:
+            path = str(project.declaration(name).lock_path)
+            checks.append(LockCheck(name, path, (Finding("damaged", error.message, place=error.place),)))
+    return checks
+
+
 def findings_of(spec: Any, lock_path: Path) -> tuple[Finding, ...]:
     """Give what is wrong with the lock of a Spec. Raises LockFileError and IntegrityError for a damaged lock."""
     from hermetic.lock.check import Finding, check

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermetic.errors import IntegrityError, LockFileError, MachineError, NetworkError
 from hermetic.events import SILENT, Reporter, task
-from hermetic.lock.file import NewerLockError, parse_lock, read_lock, write_lock
+from hermetic.lock.file import NewerLockError, format_lock, parse_lock, read_lock, write_lock
 from hermetic.lock.model import Lock, PlatformLock
 from hermetic.lock.source import BuiltWheel, ResolveBuildRequirements, SourceBuild
 from hermetic.platforms import check_platform, current_platform
@@ -38,6 +38,10 @@ class LockOutcome:
     moves: LockDiff
     first: bool
     """Whether there was no lock before."""
+    previous: Lock | None = None
+    """The lock before; the pins that could be read, where it was damaged."""
+    changed: bool = True
+    """Whether the file gets other bytes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the outcome as JSON values."""
@@ -64,8 +68,11 @@ def lock_environments(
     pip_resolver: str = "",
     offline: bool = False,
     reporter: Reporter = SILENT,
+    write: bool = True,
 ) -> list[LockOutcome]:
     """Lock environments of a project (default: all). A failure leaves the locks that stand untouched.
+
+    Unless ``write``, nothing is written: the outcomes tell what would be.
 
     ``conda_solver`` and ``pip_resolver`` are names of ``hermetic.lock.backends``; empty ones mean the default.
     """
@@ -88,9 +95,18 @@ def lock_environments(
         for name in chosen
     ]
     outcomes = [_pinned(project, outcome, offline=offline, reporter=reporter) for outcome in outcomes]
+    outcomes = [replace(outcome, changed=_differs(outcome)) for outcome in outcomes]
     for outcome in outcomes:  # all are solved before one is written: an unsatisfiable one changes nothing
-        write_lock(outcome.lock, outcome.path)
+        if write:
+            write_lock(outcome.lock, outcome.path)
     return outcomes
+
+
+def _differs(outcome: LockOutcome) -> bool:
+    try:
+        return outcome.path.read_bytes() != format_lock(outcome.lock).encode()
+    except OSError:
+        return True
 
 
 def lock_declaration(
@@ -150,7 +166,7 @@ def lock_declaration(
     lock = with_images_of(previous, resolution.lock)
     if write:
         write_lock(lock, declaration.lock_path)
-    return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None)
+    return LockOutcome(declaration.name, declaration.lock_path, lock, diff(previous, lock), previous is None, previous)
 
 
 def _pinned(project: Project, outcome: LockOutcome, *, offline: bool, reporter: Reporter) -> LockOutcome:

@@ -20,6 +20,7 @@ CALLS = {
     "remove left": "add",
     "lock": "lock",
     "lock --update": "lock",
+    "lock --update app --summary json": "lock --summary",
     "lock --check": "lock --check",
     "build": "build",
     "verify": "verify",
