@@ -25,6 +25,7 @@ VERBS = {
     "why": "show why a package is in an environment",
     "diff": "show what differs between two locks",
     "base": "know, pin and update what images stand on",
+    "ci": "check a project in CI, and tell it in the CI system's own way",
     "channel": "make a conda channel from the running Python",
     "workspace": "make, show and serve a workspace that a team shares, or one person has",
     "environment": "keep named, numbered environments in the workspace, and look at them",

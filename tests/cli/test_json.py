@@ -38,6 +38,9 @@ CALLS = {
     "build --oci-layout out --explain": "build --explain",
     "verify out": "verify of an image",
     "pack -o x.sh": "pack",
+    "ci check": "ci check",
+    "ci check --verify": "ci check",
+    "ci key": "ci key",
     "workspace init team --artefacts files": "workspace init",
     "workspace key add --note ci": "workspace key add",
     "workspace show": "workspace show",
@@ -126,3 +129,8 @@ def test_documents_are_as_the_page_shows_them(tmp_path: Path, tiny_channel: Path
     found = call("lock", "--check")
     assert not found["fits"]
     fits(found, documented("lock --check"), "lock --check")
+    found = call("ci", "check")
+    assert found["checks"][0]["problems"]
+    fits(found, documented("ci check"), "ci check")
+    (project / "image.json").write_text(json.dumps(documented("build of an image")))
+    fits(call("ci", "outputs", "image.json"), documented("ci outputs"), "ci outputs")
