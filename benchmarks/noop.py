@@ -1,7 +1,7 @@
 """A no-op, as it is felt: ``python benchmarks/noop.py``.
 
-``hermetic build`` with nothing to do and ``hermetic lock --check``, against a bare interpreter and, where they
-are installed, the no-ops of Nix and Bazel.
+``hermetic build`` with nothing to do, ``hermetic lock --check`` and what the pre-commit hook calls, against a bare
+interpreter and, where they are installed, pre-commit around the hooks, and the no-ops of Nix and Bazel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness import Case, compare
@@ -44,8 +45,16 @@ def main() -> None:
         cases = [
             Case("hermetic build", [hermetic, "build"], env=env, cwd=root),
             Case("hermetic lock --check", [hermetic, "lock", "--check"], env=env, cwd=root),
+            Case(
+                "hermetic lock --if-stale --exit-code",
+                [hermetic, "lock", "--if-stale", "--exit-code"],
+                env=env,
+                cwd=root,
+            ),
             Case("python -c pass", [sys.executable, "-c", "pass"], env=env, cwd=root),
         ]
+        if find_spec("pre_commit"):
+            cases += hooks(root, env)
         if shutil.which("nix-build"):
             (root / "noop.nix").write_text(NIX)
             state = {"NIX_STATE_DIR": str(root / "nix/var"), "NIX_STORE_DIR": str(root / "nix/store"),
@@ -64,6 +73,28 @@ def main() -> None:
         compare("no-op", cases, runs=arguments.runs, warmup=2)
         if bazel:
             subprocess.run([bazel, "shutdown"], env=env, cwd=root / "bazel", check=False, capture_output=True)
+
+
+def hooks(root: Path, env: dict[str, str]) -> list[Case]:
+    """pre-commit with both hooks, and with one that does nothing: what is left is the hooks' own."""
+    cases = []
+    for name, entries in (
+        ("pre-commit, both hooks", ("hermetic lock --if-stale --exit-code", "hermetic lock --check")),
+        ("pre-commit, two hooks of /bin/true", ("/bin/true", "/bin/true")),
+    ):
+        config = root / f"{len(cases)}.pre-commit.yaml"
+        listed = "".join(
+            f"      - {{id: h{n}, name: h{n}, language: system, entry: {entry}, pass_filenames: false}}\n"
+            for n, entry in enumerate(entries)
+        )
+        config.write_text(f"repos:\n  - repo: local\n    hooks:\n{listed}")
+        call = [sys.executable, "-m", "pre_commit", "run", "--all-files", "-c", str(config)]
+        cases.append(Case(name, call, env=env, cwd=root))
+    git = ["git", "-c", "user.name=b", "-c", "user.email=b@example.org"]
+    (root / ".gitignore").write_text("channel\nstore\nbazel\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], cwd=root, env=env, check=True)
+    return cases
 
 
 if __name__ == "__main__":

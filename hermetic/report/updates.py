@@ -209,6 +209,8 @@ def _held(held: Held, update: EnvironmentUpdate, mark: _Mark) -> str:
 
 def _hold(hold: Hold, mark: _Mark) -> str:
     place = f" ({hold.place})" if hold.place else ""
+    if hold.missing.removeprefix("no ").startswith("__"):
+        return f"{mark(hold.by)} needs {mark(hold.requirement)}, and machines are taken to have {mark(hold.missing)}"
     if hold.missing:
         return f"{mark(hold.by)} needs {mark(hold.requirement)}, and {mark(hold.missing)} is locked{place}"
     if hold.by:
@@ -294,7 +296,7 @@ def _plain(text: str) -> str:
 
 def _code(text: str) -> str:
     """Put text into a code span, which shows it as it is."""
-    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+    return f"`{' '.join(text.replace('`', chr(39)).split()) or ' '}`"
 
 
 def _cell(text: str) -> str:
