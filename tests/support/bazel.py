@@ -107,23 +107,40 @@ def bazel_on(folder: Path, channel: Path) -> Iterator[Bazel]:
         bazel.stop()
 
 
-@contextmanager
-def http_cache() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Give the address of a cache that speaks Bazel's HTTP protocol, and what is in it."""
-    kept: dict[str, bytes] = {}
+class HttpCache:
+    """A cache that speaks Bazel's HTTP protocol, in memory."""
 
-    class Cache(BaseHTTPRequestHandler):
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.changed = threading.Condition()
+        self.address = ""
+
+    def wait_for(self, start: str) -> bool:
+        """Wait until something is kept whose path begins so: Bazel may end before its last upload does."""
+        with self.changed:
+            return self.changed.wait_for(lambda: any(path.startswith(start) for path in self.kept), timeout=60)
+
+
+@contextmanager
+def http_cache() -> Iterator[HttpCache]:
+    """Give a cache on loopback."""
+    cache = HttpCache()
+
+    class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            data = kept.get(self.path)
+            data = cache.kept.get(self.path)
             self.send_response(404 if data is None else 200)
             self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()
             self.wfile.write(data or b"")
 
         def do_PUT(self) -> None:
-            kept[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            with cache.changed:
+                cache.kept[self.path] = data
+                cache.changed.notify_all()
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -131,10 +148,11 @@ def http_cache() -> Iterator[tuple[str, dict[str, bytes]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Cache)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    cache.address = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", kept
+        yield cache
     finally:
         server.shutdown()
         server.server_close()
