@@ -96,6 +96,10 @@ def _held(project: Project, outcome: LockOutcome, update: Sequence[str], *, offl
     channels = channels_of(spec, config)
     work = held_back(spec, locks, update, channels=channels, solver=solver, exclude_newer=limit)
     found = asyncio.run(work)
+    if not (offline or config.offline):
+        from hermetic.project.held_wheels import held_wheels
+
+        found += held_wheels(spec, locks, update, config=config, exclude_newer=limit)
     return tuple(replace(item, holds=tuple(_near(hold, project.layout.root) for hold in item.holds)) for item in found)
 
 

@@ -109,7 +109,7 @@ def locate_wheel(config: Config, wheel: Wheel, store: Store | None = None, *, cl
 
 
 def _ask(config: Config, wheel: Wheel, client: Client) -> str:
-    indexes = _indexes(config, wheel)
+    indexes = index_addresses(config, wheel)
     changed, faults = "", []
     for index in indexes:
         try:
@@ -137,7 +137,8 @@ def _ask(config: Config, wheel: Wheel, client: Client) -> str:
     )
 
 
-def _indexes(config: Config, wheel: Wheel) -> tuple[str, ...]:
+def index_addresses(config: Config, wheel: Wheel) -> tuple[str, ...]:
+    """Give the addresses, at this moment, of the indexes that may have a wheel."""
     if wheel.index:
         return (config.indexes.get(wheel.index, wheel.index),)
     if config.default_index:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support import channel as hand
 from support.desk import Desk, snapshot
+from support.servers import simple_index
+from support.wheels import make_wheel
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,33 @@ def test_what_cannot_move_is_told_with_what_holds_it(desk: Desk) -> None:
     assert hold == {"by": "libfoo 3.0", "requirement": "__glibc >=9", "missing": "no __glibc", "place": None}
     assert here["linux-64",]["holds"][0]["missing"].startswith("__glibc 2.")
     assert told["changed"] is False
+
+
+def test_wheels_that_cannot_move_are_told_too(tmp_path: Path, shop: Path) -> None:
+    wheels = tmp_path / "wheels"
+    for version in ("1.0", "2.0", "3.0rc1"):
+        make_wheel(wheels, "helper", version)
+    make_wheel(wheels, "tool", "1.0", requires=["helper<2"])
+    make_wheel(wheels, "tool", "1.1", requires=["helper>=2"])
+    make_wheel(wheels, "plain", "1.0")
+    make_wheel(wheels, "plain", "2.0")
+    desk = Desk(tmp_path / "desk")
+    with simple_index(wheels) as index:
+        desk.shops(shop, index.url)
+        desk.declare("python=3.12", pip=("tool==1.0", "plain<2", "helper"))
+        desk("lock")
+        said = desk("lock", "--update", "--summary", "markdown").stdout.splitlines()
+        assert "- `helper` stays at `1.0`, though there is `2.0`: `tool 1.0` needs `helper<2`" in said
+        assert "- `plain` stays at `1.0`, though there is `2.0`: `plain<2` is declared (hermetic.toml:4)" in said
+        assert "- `tool` stays at `1.0`, though there is `1.1`: `tool==1.0` is declared (hermetic.toml:4)" in said
+        desk.declare("python=3.12", pip=("tool", "plain<2", "helper<2"))
+        said = desk("lock", "--update", "tool", "--summary", "markdown").stdout
+        needs = "`tool 1.1` needs `helper>=2`, and `helper 1.0` is locked\n"
+        assert f"- `tool` stays at `1.0`, though there is `1.1`: {needs}" in said
+        desk.declare("python=3.12", pip=("tool", "plain<2", "helper"))
+        said = desk("lock", "--update", "tool", "helper", "--summary", "markdown").stdout
+        assert said.startswith("# Update helper and tool\n")
+        assert "| **`helper` (pip)** | `1.0` | `2.0` | **major** |" in said
 
 
 def test_the_date_limit_is_told(desk: Desk) -> None:
