@@ -84,8 +84,10 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
             arguments.project, arguments.names, arguments.platforms
         )
         stale = [check.name for check in checks if check.findings]
-        if arguments.check or not stale:
+        if arguments.check or not (stale or arguments.summary or ui.json):
             return _show_checks(checks, ui)
+        if not stale:
+            return _show([], arguments, ui)
         arguments.names = stale
     from hermetic.project.locking import lock_environments
 
@@ -101,6 +103,11 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         reporter=ui.reporter,
         write=not arguments.dry_run,
     )
+    return _show(outcomes, arguments, ui)
+
+
+def _show(outcomes: Sequence[LockOutcome], arguments: argparse.Namespace, ui: UI) -> int:
+    """Print what locking came to, in the form that was asked for, and give the exit status."""
     if arguments.summary:
         _show_summary(outcomes, arguments, ui)
     else:

@@ -133,6 +133,8 @@ def test_only_what_is_stale_is_locked(desk: Desk) -> None:
     said = desk("lock", "--if-stale", "--exit-code", HERMETIC_CHANNELS="shop=http://127.0.0.1:9/gone")
     assert said.stdout.endswith("fits its spec\n")
     assert (desk.lock.stat().st_mtime_ns, desk.lock.read_bytes()) == before
+    assert json.loads(desk("lock", "--if-stale", "--json").stdout) == {"locks": []}
+    assert desk("lock", "--if-stale", "--summary", "markdown").stdout == "# Nothing to update\n"
     declare(desk, "app>=2")
     assert "app" in desk("lock", "--if-stale", "--exit-code", status=1).stdout
     desk("lock", "--if-stale", "--exit-code")

@@ -133,7 +133,7 @@ def test_platforms_are_told_as_a_whole() -> None:
     assert (first.old_key, first.fetch) == ("", first.new_bytes)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(locks(), locks())
 def test_any_two_locks_have_an_account_that_is_the_same_each_time(old: Lock, new: Lock) -> None:
     moves: tuple[PackageMove, ...] = package_moves(old, new, ["*"])
