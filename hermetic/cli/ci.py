@@ -40,7 +40,7 @@ Print the key of the cache for what the locks name, and give it to the steps tha
 
 GitHub gets the outputs key, prefix and path; Azure Pipelines the variables hermetic_key and so on, also as outputs;
 --dotenv writes HERMETIC_KEY and so on to a file, which GitLab reads as a report. The path holds the store's archives,
-each of which is compared with the lock whenever it is used: whoever can write to the cache cannot change a build."""
+each named by its digest: 'hermetic store verify' drops what a cache brought that is not what its name says."""
 _OUTPUTS = """\
 Give the steps that follow what 'hermetic build --json' printed, from a file: of an image its reference and digest,
 of an environment its prefix and key. They are given as by 'hermetic ci key'."""

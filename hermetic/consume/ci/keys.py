@@ -16,8 +16,8 @@ _PREFIX = "hermetic-1"
 class CacheKey:
     """A cache's ``key``, the ``prefix`` of keys that are nearly as good, and the ``path`` that is to be kept.
 
-    ``path`` has the store's archives only: each is read again, and compared with the lock, whenever something is made
-    of it, so that whoever can write to the cache cannot change what is built.
+    ``path`` has the store's archives only. Each is named by its digest, so that after a cache was restored all of it
+    can be read again and held against the names: unpacked trees and finished work could not.
     """
 
     key: str
