@@ -19,7 +19,7 @@ def conda_tree_key(package: CondaPackage) -> str:
 
 def wheel_tree_key(wheel: Wheel) -> str:
     """Give the key of an unpacked wheel: its digest, and its file name, which names its metadata folder."""
-    return key("wheel-tree/1", {"sha256": wheel.sha256, "file_name": wheel.file_name})
+    return key("wheel-tree/2", {"sha256": wheel.sha256, "file_name": wheel.file_name})
 
 
 def pyc_tree_key(python: CondaPackage, sources: Iterable[tuple[str, str]]) -> str:
