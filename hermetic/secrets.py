@@ -50,6 +50,8 @@ _ANY_TOKEN = re.compile(r"/t/[^/]+(?=/|\Z)")
 _WHOLE = re.compile(r"(?i)(bearer|basic|token)\s+\S")
 _TRAILING = ".,;:)]}"
 _TELLING = 8  # characters: a shorter text may well stand somewhere by chance
+_WORD = 4  # characters: a shorter value is looked for between other characters than letters and digits only
+_LEAST = 2  # characters: a shorter value stands everywhere
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,9 @@ class SecretText(str):
         made = super().__new__(cls, value)
         made.name = name
         hide_value(value)
-        if len(value) >= _TELLING:
-            _named[str(value)] = name
+        for text in (str(value), value.strip()):  # a script may well take the line's end away
+            if len(text) >= _LEAST:
+                _named[text] = name
         return made
 
     @property
@@ -223,9 +226,30 @@ class SecretText(str):
         return str(self), self.name
 
 
-def name_of_value_in(text: str) -> str:
-    """Give the name of a secret whose value stands in a text; empty if none is known to."""
-    return next((name for value, name in _named.items() if value in text), "")
+def name_of_value_in(text: str, *, least: int = _LEAST) -> str:
+    """Give the name of a secret whose value stands in a text; empty if none is known to.
+
+    Only values that were handed out in this process are known, and those of less than ``least`` characters are not
+    looked for.
+    """
+    return next((name for value, name in _named.items() if len(value) >= least and _stands_in(value, text)), "")
+
+
+def with_references(text: str) -> str:
+    """Give a text with the reference of each secret whose value stands in it."""
+    for value, name in sorted(_named.items(), key=lambda item: -len(item[0])):
+        if _stands_in(value, text):
+            text = _wanted(value).sub(reference(name), text)  # no name has a backslash
+    return text
+
+
+def _stands_in(value: str, text: str) -> bool:
+    return value in text and bool(_wanted(value).search(text))
+
+
+def _wanted(value: str) -> re.Pattern[str]:
+    exact = re.escape(value)
+    return re.compile(exact if len(value) >= _WORD else rf"(?<![^\W_]){exact}(?![^\W_])")
 
 
 def public_url(url: str) -> str:

@@ -31,6 +31,12 @@ settings.load_profile("ci" if os.environ.get("HERMETIC_REQUIRE_ALL") == "1" else
 BIG_CHANNEL = ("numpy", "pandas", "pip", "requests")
 
 
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test's short secrets may stand in another's texts, where they would be refused."""
+    monkeypatch.setattr("hermetic.secrets._named", {})
+
+
 @pytest.fixture(scope="session")
 def channel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real channel: this Python, numpy, pandas, requests, pip, accel, prefix-probe. Read only.

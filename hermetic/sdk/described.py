@@ -17,6 +17,7 @@ from hermetic.sdk.variables import Variables
 from hermetic.spec.azureml import OURS, Files, default_values
 from hermetic.spec.images import base_reference
 from hermetic.spec.model import Spec
+from hermetic.spec.passwords import check_text
 from hermetic.spec.pep508 import normal_name
 
 if TYPE_CHECKING:
@@ -122,7 +123,11 @@ class Described(Strict):
         )
 
     def _texts(self, root: Path, *, version: bool = True) -> dict[str, str]:
-        """Give the definition as the files of a directory at ``root``, by name; without its version if so wished."""
+        """Give the definition as the files of a directory at ``root``, by name; without its version if so wished.
+
+        Raises SpecError if the value of a secret stands in it.
+        """
+        self.environment_variables.check()
         own: dict[str, Any] = {
             **self._values,
             "name": self.name,
@@ -134,7 +139,10 @@ class Described(Strict):
         target = {"accelerator": self.accelerator, "system": self.system, "sourceBuilds": self.source_builds}
         if (target["accelerator"], target["system"], target["sourceBuilds"]) != (str(Accelerator()), {}, []):
             own[OURS] = target
-        return directory_texts(own, self.python, self.docker, root)
+        texts = directory_texts(own, self.python, self.docker, root)
+        for file, text in texts.items():
+            check_text(file, text)
+        return texts
 
     def _read(self, held: Files, root: Path, *, deferred: bool = False) -> None:
         """Become what a directory's files say. Raises MissingError, and SpecError with file and line.

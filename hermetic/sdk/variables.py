@@ -38,6 +38,11 @@ class Variables(dict[str, str]):
             self[name] = default
         return self[name]
 
+    def check(self) -> None:
+        """Check all once more: of a secret's value that was set before the vault gave it nobody knew then."""
+        for name, value in self.items():
+            check_variable(name, value)
+
     def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
         self.update(other)
         return self

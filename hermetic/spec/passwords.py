@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from hermetic.errors import Place, SpecError, UsageError
-from hermetic.secrets import name_of_value_in, references
+from hermetic.secrets import name_of_value_in, references, with_references
 from hermetic.spec.urls import carries_secret, clean_url, is_url
 
 _PASSWORDS = {"PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "PASS", "PWD"}
@@ -38,6 +38,8 @@ _PATH = re.compile(
     r"(?:~|\.{0,2})(?:/[\w.@-]{1,24})+/?\Z|[A-Za-z]:\\|[\w./-]+\.(?:json|txt|pem|key|crt|cer|p12|env|ya?ml)\Z"
 )
 _REFERENCE = "${secret:"
+_TELLING = 8  # characters: a shorter value may well stand in a whole file by chance
+_SHOWN = 100  # characters of a text that a remedy repeats
 
 _IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@?#'\"]*:(?P<value>[^\s/@?#'\"]+)@")
 _IN_LIST = re.compile(
@@ -73,8 +75,25 @@ def check_variable(name: str, value: str, place: Place | None = None) -> None:
         f"the variable {name} holds {f'the secret {known!r}' if known else 'a typed password'}, which everybody would "
         "know who has this spec",
         place=place,
-        remedy=f"write {reference} where its value stands" if known else f"{whole}; renew it if the spec was shared",
+        remedy=_written(name, value, reference) if known else f"{whole}; renew it if the spec was shared",
     )
+
+
+def _written(name: str, value: str, reference: str) -> str:
+    """Say how a text with a known secret's value is written; the text is shown if nothing else in it is secret."""
+    text = with_references(value)
+    if len(text) > _SHOWN or '"' in text or not text.isprintable() or _has_password(name, text):
+        return f"write {reference} where its value stands"
+    return f'write "{text}"'
+
+
+def check_text(file: str, text: str) -> None:
+    """Refuse a text, to be written as ``file``, with the value of a secret of this process. Raises SpecError."""
+    if known := name_of_value_in(text, least=_TELLING):
+        raise SpecError(
+            f"{file} would hold the value of the secret {known!r}, which everybody would know who has this spec",
+            remedy=f"write {_REFERENCE}{known}}} where its value stands",
+        )
 
 
 def spec_url(url: str, place: Place | None = None, *, fragment: bool = True) -> str:

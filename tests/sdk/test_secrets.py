@@ -96,7 +96,35 @@ class TestVariables:
         with pytest.raises(SpecError, match="holds the secret 'db'") as caught:
             environment(URL=f"me:{value}")
         assert VALUE not in str(caught.value)
-        assert "write ${secret:db} where its value stands" in str(caught.value)
+        assert 'write "me:${secret:db}"' in str(caught.value)
+
+    @pytest.mark.parametrize("value", [VALUE, "ab12", "n1"])
+    def test_one_that_was_there_before_the_vault_gave_it_is_not_written(
+        self, vault: Keyvault, work: Path, value: str
+    ) -> None:
+        made = environment(DSN=f"x:{value}")
+        vault.set_secret("nl", value)
+        given = vault.get_secret("nl")
+        with pytest.raises(SpecError, match="DSN holds the secret 'nl'"):
+            made.environment_variables["DSN"] = "x:" + given
+        for use in (
+            lambda: made.register(Workspace.create("team", exist_ok=True)),
+            lambda: made.save_to_directory("saved"),
+        ):
+            with pytest.raises(SpecError, match="DSN holds the secret 'nl'") as caught:
+                use()
+            assert 'write "x:${secret:nl}"' in str(caught.value)
+            assert value not in str(caught.value)
+        assert not (work / "saved").exists()
+
+    def test_its_value_elsewhere_in_a_definition_is_not_written(self, vault: Keyvault, work: Path) -> None:
+        vault.set_secret("db", VALUE)
+        made = environment()
+        made.docker.arguments = ["--env", f"A={vault.get_secret('db')}"]
+        with pytest.raises(SpecError, match="the value of the secret 'db'") as caught:
+            made.save_to_directory("saved")
+        assert VALUE not in str(caught.value)
+        assert not (work / "saved").exists()
 
     def test_a_typed_password_is_refused(self, work: Path) -> None:
         with pytest.raises(SpecError, match="DB_PASSWORD holds a typed password") as caught:

@@ -117,8 +117,40 @@ def test_a_value_that_came_from_the_vault_is_known(monkeypatch: pytest.MonkeyPat
     value = SecretText("the-value-of-it", "db")
     with pytest.raises(SpecError, match="holds the secret 'db'") as caught:
         check_variable("ANYTHING", f"--with={value}")
-    assert caught.value.remedy == "write ${secret:db} where its value stands"
+    assert caught.value.remedy == 'write "--with=${secret:db}"'
     assert "the-value" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "value", "remedy"),
+    [
+        ("ab12", "x:ab12", 'write "x:${secret:nl}"'),
+        ("ab12", "xab12y", 'write "x${secret:nl}y"'),
+        ("a1", "x:a1@host", 'write "x:${secret:nl}@host"'),
+        ("ab12cd\n", "x:ab12cd", 'write "x:${secret:nl}"'),
+        ("ab12", "postgresql://u:typed@h/ab12", "write ${secret:nl} where its value stands"),
+    ],
+)
+def test_a_short_value_is_known_and_the_remedy_shows_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, secret: str, value: str, remedy: str
+) -> None:
+    monkeypatch.setattr(secrets, "_known", set())
+    monkeypatch.setattr(secrets, "_named", {})
+    SecretText(secret, "nl")
+    with pytest.raises(SpecError, match="holds the secret 'nl'") as caught:
+        check_variable("DSN", value)
+    assert caught.value.remedy == remedy
+    assert secret.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize(("secret", "value"), [("a1", "xa1y"), ("1", "1"), ("prod!", "production")])
+def test_letters_that_stand_there_by_chance_are_no_secret(
+    monkeypatch: pytest.MonkeyPatch, secret: str, value: str
+) -> None:
+    monkeypatch.setattr(secrets, "_known", set())
+    monkeypatch.setattr(secrets, "_named", {})
+    SecretText(secret, "nl")
+    check_variable("DSN", value)
 
 
 @pytest.mark.parametrize(
