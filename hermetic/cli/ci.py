@@ -96,9 +96,23 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     from dataclasses import replace
 
     from hermetic.consume.ci.systems import find_system
+    from hermetic.errors import HermeticError
 
     system = find_system(os.environ, here=Path.cwd())
     system = replace(system, name=arguments.format or system.name)
+    try:
+        return _run(arguments, ui, system)
+    except HermeticError as error:
+        if ui.json or system.name not in {"github", "azure"}:
+            raise
+        from hermetic.consume.ci.checking import failed_report
+
+        report = failed_report(error, system.checkout)  # no line of it commands the runner, as an error's could
+        ui.result(_document(report, system.name), None, asked=True)
+        return report.exit_status
+
+
+def _run(arguments: argparse.Namespace, ui: UI, system: CiSystem) -> int:
     if arguments.action == "check":
         return _check(arguments, ui, system)
     if arguments.action == "key":

@@ -56,6 +56,14 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def hashed(wheel: Path) -> Path:
+    """A requirements file with the wheel's hash."""
+    file = wheel.with_name("requirements.txt")
+    file.write_text(f"hermetic @ {wheel.as_uri()} --hash=sha256:{sha256_file(wheel)}\n")
+    return file
+
+
+@pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_goods(tmp_path_factory.mktemp("goods")) / "channel"
 
@@ -92,7 +100,7 @@ def pushed(hub: Registry, reference: str) -> str:
     return link.read_text()
 
 
-def test_github(checkout: Path, source: Path, shop: Path, hub: Registry, tmp_path: Path) -> None:
+def test_github(checkout: Path, source: Path, hashed: Path, shop: Path, hub: Registry, tmp_path: Path) -> None:
     variables = {"HERMETIC_CHANNELS": f"shop={shop}"}
     job = GithubJob(checkout, tmp_path / "one", tmp_path / "cache", dict(variables))
     done = job(source / "ci" / "github", verify="true", image=f"{hub.host}/team/", registry_login="ada:pw")
@@ -106,17 +114,17 @@ def test_github(checkout: Path, source: Path, shop: Path, hub: Registry, tmp_pat
     # another machine, where the channel is gone: all comes from the cache
     shutil.rmtree(checkout / ".hermetic")
     again = GithubJob(checkout, tmp_path / "two", tmp_path / "cache", {"HERMETIC_CHANNELS": "shop=/nowhere"})
-    built = again(source / "ci" / "github")
+    built = again(source / "ci" / "github", requirements=str(hashed))
     assert again.status == 0, again.output
     assert built["cache-hit"] == "true"
     assert built["key"] == done["key"]
 
 
-def test_github_stops_at_a_stale_lock(checkout: Path, source: Path, shop: Path, tmp_path: Path) -> None:
+def test_github_stops_at_a_stale_lock(checkout: Path, hashed: Path, shop: Path, tmp_path: Path) -> None:
     manifest = checkout / "hermetic.toml"
     manifest.write_text(manifest.read_text().replace("'app'", "'app', 'spare'"))
     job = GithubJob(checkout, tmp_path / "one", tmp_path / "cache", {"HERMETIC_CHANNELS": f"shop={shop}"})
-    assert job(source / "ci" / "github") == {}
+    assert job(ROOT / "ci" / "github", requirements=str(hashed)) == {}
     assert job.status == 1, job.output
     (error,) = job.errors
     assert error["file"] == "hermetic.toml"
@@ -124,11 +132,11 @@ def test_github_stops_at_a_stale_lock(checkout: Path, source: Path, shop: Path, 
 
 
 def test_what_a_hostile_cache_brings_is_dropped_and_fetched_again(
-    checkout: Path, source: Path, shop: Path, tmp_path: Path
+    checkout: Path, hashed: Path, shop: Path, tmp_path: Path
 ) -> None:
     variables = {"HERMETIC_CHANNELS": f"shop={shop}"}
     job = GithubJob(checkout, tmp_path / "one", tmp_path / "cache", dict(variables))
-    job(source / "ci" / "github")
+    job(ROOT / "ci" / "github", requirements=str(hashed))
     shutil.rmtree(checkout / ".hermetic")
     blobs = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert len(blobs) >= 2  # app and base
@@ -138,7 +146,7 @@ def test_what_a_hostile_cache_brings_is_dropped_and_fetched_again(
         path.chmod(0o444)
         boot.stamp(path, boot.SETTLED)  # as if the store had found it whole
     again = GithubJob(checkout, tmp_path / "two", tmp_path / "cache", dict(variables))
-    done = again(source / "ci" / "github", verify="true")
+    done = again(ROOT / "ci" / "github", verify="true", requirements=str(hashed))
     assert again.status == 0, again.output
     assert done["cache-hit"] == "true"
     assert again.output.count("; dropped") == len(blobs)
@@ -167,10 +175,8 @@ def test_gitlab(checkout: Path, wheel: Path, shop: Path, hub: Registry, tmp_path
     assert pushed(hub, values["HERMETIC_REFERENCE"]) == values["HERMETIC_DIGEST"]
 
 
-def test_azure(checkout: Path, wheel: Path, shop: Path, hub: Registry, tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text(f"hermetic @ {wheel.as_uri()} --hash=sha256:{sha256_file(wheel)}\n")
-    given = {"hermetic": f"--require-hashes --requirement {requirements}", "verify": True}
+def test_azure(checkout: Path, hashed: Path, shop: Path, hub: Registry, tmp_path: Path) -> None:
+    given = {"hermetic": f"--require-hashes --requirement {hashed}", "verify": True}
     job = AzureJob(checkout, tmp_path / "one", tmp_path / "cache", {"HERMETIC_CHANNELS": f"shop={shop}"})
     values = job(image=f"{hub.host}/team/", registryLogin="ada:pw", **given)
     assert job.status == 0, job.output

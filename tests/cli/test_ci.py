@@ -133,6 +133,18 @@ def test_a_hostile_manifest_commands_nothing(desk: Desk) -> None:
         assert {command.name for command in azure_commands(ran.stdout + ran.stderr)} <= {"task.logissue"}
 
 
+def test_what_fails_is_told_as_the_system_reads_it(desk: Desk) -> None:
+    name = r'"x\n::stop-commands::t\n##[add-matcher]/tmp/m\n##vso[task.setvariable variable=PATH]/evil"'
+    edit(desk, '["app<2"]', f"[{name}]")
+    ran = desk("ci", "key", status=2, **github(desk))
+    assert [command.name for command in github_commands(ran.stdout + ran.stderr)] == ["error"]
+    ran = desk("ci", "key", status=2, TF_BUILD="True")
+    assert [command.name for command in azure_commands(ran.stdout + ran.stderr)] == ["task.logissue"]
+    ran = desk("ci", "outputs", "##[add-matcher]x", status=2, **github(desk))
+    assert [command.name for command in github_commands(ran.stdout + ran.stderr)] == ["error"]
+    assert json.loads(desk("ci", "key", "--json", status=2, TF_BUILD="True").stderr)["error"]["code"] == "spec"
+
+
 def test_the_key_goes_to_the_steps_that_follow(desk: Desk) -> None:
     key = desk("ci", "key").stdout.strip()
     assert key.startswith("hermetic-1-linux-64-")

@@ -97,6 +97,11 @@ def _concealed(check: Checked) -> Checked:
     return replace(check, problems=problems)
 
 
+def failed_report(error: HermeticError, checkout: Path) -> CiReport:
+    """Give an error as a report of its own, so that it is told as problems are."""
+    return CiReport((_concealed(Checked("project", "", "", (_of_error(error, checkout),))),), error.exit_status)
+
+
 def _locks(start: str | None, names: Sequence[str], checkout: Path) -> Iterator[tuple[Checked, int]]:
     """Give each lock's check with the exit status of what it met."""
     from hermetic.project.checking import check_locks
