@@ -1,7 +1,8 @@
 """Where a workspace's parts stand: one table, found in a file above the working folder.
 
 Searched upwards from a folder, in each folder first found wins: ``hermetic.toml`` with a table ``[workspace]``, then
-``config.json``, ``.azureml/config.json`` and ``aml_config/config.json``, where the Azure ML v1 SDK keeps its own.
+``config.json``, ``.azureml/config.json`` and ``aml_config/config.json``, where the Azure ML v1 SDK keeps its own. Where
+no folder's file names one, ``.hermetic/workspace/workspace.json`` does, which Python's ``Workspace.create`` writes.
 
 ::
 
@@ -32,6 +33,8 @@ from hermetic.errors import Place, UsageError
 DEFAULT_FOLDER = ".hermetic/workspace"
 CONFIG_FILES = ("config.json", ".azureml/config.json", "aml_config/config.json")
 """Files of the v1 SDK's kind, relative to a folder, best first."""
+MADE = f"{DEFAULT_FOLDER}/workspace.json"
+"""What a workspace that no committed file names is known by, relative to the folder that it was made in."""
 MANIFEST = "hermetic.toml"
 TABLE = "workspace"
 KEYVAULTS = ("", "keyring", "file")
@@ -72,15 +75,21 @@ def check_workspace_name(name: str, place: Place | None = None) -> str:
     )
 
 
-def find_workspace(start: Path | None = None) -> WorkspaceAddress | None:
+def find_workspace(start: Path | None = None, *, declared: bool = False) -> WorkspaceAddress | None:
     """Find the workspace of a folder (default: the working one), searching upwards; None where there is none.
 
-    Raises UsageError, with file and line where there is one, for a file that cannot be understood.
+    ``declared`` asks for one that a file of the project names. Raises UsageError, with file and line where there is
+    one, for a file that cannot be understood.
     """
     here = (start or Path.cwd()).absolute()
-    for folder in (here, *here.parents):
+    folders = (here, *here.parents)
+    for folder in folders:
         if found := workspace_in(folder):
             return found
+    for folder in () if declared else folders:
+        path = folder / MADE
+        if path.is_file() and (document := _json(path)) is not None:
+            return refuse_typed(_address(document, folder, Place(str(path))))
     return None
 
 

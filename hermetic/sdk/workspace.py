@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermetic.errors import ExistsError, MissingError
+from hermetic.errors import ExistsError, MissingError, UsageError
 from hermetic.sdk.attributes import Strict, text_argument
 from hermetic.sdk.errors import ArgumentError
 from hermetic.workspace_config import (
     DEFAULT_FOLDER,
+    MADE,
     WorkspaceAddress,
     address_in,
     read_workspace_file,
@@ -86,7 +87,8 @@ class Workspace(Strict):
         ``path`` is its folder (default: ``.hermetic/workspace`` in the working folder). A shared one has a
         ``database`` (``postgresql://...``), ``artefacts`` (a folder, or ``s3://``, ``az://``, ``gs://``, ``https://``)
         and a ``registry`` for images; ``keyvault`` is ``keyring`` or ``file``. ``${NAME}`` in them stands for an
-        environment variable. Raises ExistsError, and UsageError for what cannot be understood.
+        environment variable. One in the default folder is found from there by its name; ``write_config`` writes a file
+        that may be committed. Raises ExistsError, and UsageError for what cannot be understood.
         """
         from hermetic.workspace.workspace import Workspace as Room
 
@@ -96,6 +98,7 @@ class Workspace(Strict):
         given = {key: text_argument("create", key, value) for key, value in values.items() if value}
         address = address_in(folder, text_argument("create", "name", name), given)
         Room.create(address, exist_ok=exist_ok)
+        _leave_name(address)
         return Workspace._at(address)
 
     @staticmethod
@@ -103,7 +106,8 @@ class Workspace(Strict):
         """Give the workspace that a folder belongs to (default: the working one), or the one that a file names.
 
         Its name stands in ``hermetic.toml``, in a table ``[workspace]``, or in the v1 SDK's ``config.json``, in the
-        folder or above. One that is named there and not made yet is made, unless it has a database of its own.
+        folder or above. A file that is not there is looked for in ``.azureml`` beside it, where ``write_config`` puts
+        it. One that is named there and not made yet is made, unless it has a database of its own.
         Raises UsageError where no file names one.
         """
         from hermetic.workspace.opening import find_address, opened
@@ -112,6 +116,7 @@ class Workspace(Strict):
         address: WorkspaceAddress | None = None
         if path is not None:
             start = Path(path if isinstance(path, os.PathLike) else text_argument("from_config", "path", path))
+            start = _inner(start)
             if not start.exists():
                 raise MissingError(f"from_config: there is no {start}", remedy="give a folder, or a config.json")
             name = cloud.get("_file_name")
@@ -172,35 +177,56 @@ class Workspace(Strict):
         return vault
 
     def get_details(self) -> dict[str, str]:
-        """Tell where the workspace's parts stand; texts as they are declared, so variables stay unresolved."""
+        """Tell where the workspace's parts stand; texts as they are declared, so variables stay unresolved.
+
+        ``registry`` is empty where none is configured: images are then in this machine's Docker Engine. ``keyvault``
+        is ``keyring`` or the vault's file.
+        """
+        from hermetic.config import load_config
         from hermetic.secrets import public_url
+        from hermetic.store.objects.opening import FOLDER
+        from hermetic.workspace.database.address import SQLITE
+        from hermetic.workspace.keyvault.keyvault import FILE
 
         address = self._address
+        artefacts = address.artefacts or str(address.folder / FOLDER)
+        kind = self._room.keyvault().kind
         return {
             "name": address.name,
             "path": str(address.folder),
-            "database": public_url(address.database) if address.database else "",
-            "artefacts": public_url(address.artefacts) if "://" in address.artefacts else address.artefacts,
-            "registry": address.registry,
-            "keyvault": address.keyvault,
+            "database": public_url(address.database) if address.database else str(address.folder / SQLITE),
+            "artefacts": public_url(artefacts) if "://" in artefacts else artefacts,
+            "registry": address.registry or load_config().registry,
+            "keyvault": str(address.folder / FILE) if kind == "file" else kind,
         }
 
     def write_config(self, path: str | os.PathLike[str] | None = None, file_name: str | None = None) -> None:
         """Write the file by which ``from_config`` finds the workspace: ``.azureml/config.json`` in a folder.
 
-        ``path`` is the folder (default: the working one), ``file_name`` another name for the file. What the folder's
-        ``hermetic.toml`` says comes first, so one that names another workspace is an error.
+        ``path`` is the folder (default: the working one), ``file_name`` another name for the file in ``.azureml``.
+        Where a file of the folder names this workspace already, that one is rewritten, and a ``hermetic.toml`` that
+        does is left as it is. What stands there comes first, so a file that names another workspace is an error.
         """
         from hermetic.files import write_whole
 
         folder = Path.cwd() / ("" if path is None else os.fspath(path))
-        found = workspace_in(folder) if folder.is_dir() else None
-        if found and _whole(found) != _whole(self._address) and found.place and found.place.file.endswith(".toml"):
-            raise ExistsError(f"{found.place} names the workspace {found.name} already", remedy="change it there")
-        name = "config.json" if file_name is None else text_argument("write_config", "file_name", file_name)
-        file = folder / ".azureml" / name
         refuse_typed(self._address)
-        write_whole(file, json.dumps(_values(self._address, folder), indent=4, ensure_ascii=False) + "\n")
+        values: dict[str, object] = {**_values(self._address, folder)}
+        found = workspace_in(folder) if folder.is_dir() else None
+        there = Path(found.place.file) if found and found.place else None
+        if found and there and there.suffix == ".toml" and _whole(found) != _whole(self._address):
+            raise ExistsError(f"{found.place} names the workspace {found.name} already", remedy="change it there")
+        if file_name is not None:
+            file = folder / ".azureml" / text_argument("write_config", "file_name", file_name)
+        elif found and there and there != folder / _CONFIG:
+            if found.name != self.name:  # it is found before the one in .azureml
+                raise ExistsError(f"{found.place} names the workspace {found.name} already", remedy="change it there")
+            if there.suffix == ".toml":
+                return
+            file, values = there, _rewritten(there, values)
+        else:
+            file = folder / _CONFIG
+        write_whole(file, _config_text(values))
 
     @property
     def _room(self) -> Room:
@@ -245,6 +271,37 @@ def checked_workspace(workspace: object, function: str) -> Workspace:
 
 def _whole(address: WorkspaceAddress) -> tuple[object, ...]:
     return address.name, address.folder, address.database, address.artefacts
+
+
+def _inner(file: Path) -> Path:
+    """Give a file as it was named; where there is none, the one of that name in a folder that the v1 SDK writes to."""
+    found = [] if file.exists() else [file.parent / name / file.name for name in (".azureml", "aml_config")]
+    return next((path for path in found if path.is_file()), file)
+
+
+def _rewritten(file: Path, values: Mapping[str, object]) -> dict[str, object]:
+    """Give what a config.json will say: of a cloud what it says now, of the workspace what is to be said."""
+    document = json.loads(file.read_text(encoding="utf-8"))
+    ours = {"name", "workspace_name", "path", "database", "artefacts", "registry", "keyvault"}
+    return {**{name: value for name, value in document.items() if name not in ours}, **values}
+
+
+def _leave_name(address: WorkspaceAddress) -> None:
+    """Leave the name in the default folder, so that its workspace is found before somebody commits a file."""
+    from hermetic.files import write_whole
+
+    root = address.folder.parent.parent
+    if address.folder != root / DEFAULT_FOLDER:
+        return
+    try:
+        refuse_typed(address)
+    except UsageError:  # a password is written nowhere: write_config() tells the way out
+        return
+    write_whole(root / MADE, _config_text(_values(address, root)))
+
+
+def _config_text(values: Mapping[str, object]) -> str:
+    return json.dumps(values, indent=4, ensure_ascii=False) + "\n"
 
 
 def _values(address: WorkspaceAddress, folder: Path) -> dict[str, str]:

@@ -48,7 +48,7 @@ def declare_workspace(folder: str | None, name: str, values: Mapping[str, str]) 
     root = _root(folder)
     values = {key: _from(root, text) if key in {"path", "artefacts"} else text for key, text in values.items() if text}
     _refuse_secrets(values)
-    if found := workspace_in(root) if folder else find_workspace(root):
+    if found := workspace_in(root) if folder else find_workspace(root, declared=True):
         _compare(found, name, values, root)
         assert found.place
         return Declared(found, Path(found.place.file), written=False, created=_make(found))

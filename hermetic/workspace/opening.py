@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hermetic.errors import UsageError
 from hermetic.workspace.workspace import Workspace
-from hermetic.workspace_config import WorkspaceAddress, find_workspace
+from hermetic.workspace_config import DEFAULT_FOLDER, WorkspaceAddress, find_workspace
 
 
 def find_address(start: str | os.PathLike[str] | None = None, name: str = "") -> WorkspaceAddress:
@@ -20,10 +20,20 @@ def find_address(start: str | os.PathLike[str] | None = None, name: str = "") ->
         return workspace_named(load_config(base=here), name)
     found = find_workspace(here)
     if found is None:
-        raise UsageError(
-            f"{here} is in no workspace", remedy="make one with 'hermetic workspace init NAME', or give its folder"
-        )
+        raise UsageError(f"{here} is in no workspace", remedy=_remedy(here))
     return found
+
+
+def _remedy(here: Path) -> str:
+    """Tell how to name a workspace; one may lie there, made by a program that did not write down its name."""
+    for folder in (here, *here.parents):
+        made = folder / DEFAULT_FOLDER
+        if (made / "workspace.sqlite").is_file():
+            return (
+                f"{made} is one that no file names: run 'hermetic workspace init NAME' in {folder} with the name that "
+                "it was made with, or Workspace.create(NAME, exist_ok=True).write_config() there"
+            )
+    return "make one with 'hermetic workspace init NAME', or give its folder"
 
 
 @cache

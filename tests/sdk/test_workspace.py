@@ -61,7 +61,14 @@ class TestMaking:
         assert made.name == "team"
         assert made.path == work / ".hermetic" / "workspace"
         assert (made.path / "workspace.sqlite").is_file()
-        assert made.get_details()["path"] == str(made.path)
+        assert made.get_details() == {
+            "name": "team",
+            "path": str(made.path),
+            "database": str(made.path / "workspace.sqlite"),
+            "artefacts": str(made.path / "artefacts"),
+            "registry": "",
+            "keyvault": str(made.path / "vault"),
+        }
         with pytest.raises(FileExistsError):
             Workspace.create("team")
         assert Workspace.create("team", exist_ok=True) == made
@@ -123,6 +130,56 @@ class TestFinding:
         ws.write_config(other, file_name="team.json")
         assert Workspace.from_config(other, _file_name="team.json") == ws
         assert Workspace.from_config(other / ".azureml" / "team.json") == ws
+
+    def test_by_the_name_that_making_leaves(self, ws: Workspace, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        inner = work / "inner"
+        inner.mkdir()
+        monkeypatch.chdir(inner)
+        assert Workspace.from_config() == ws == Workspace.get("team") == Workspace.from_config(work)
+        (work / "config.json").write_text('{"workspace_name": "named", "path": "named"}')
+        assert Workspace.from_config().name == "named"  # what a committed file says comes first
+
+    def test_one_made_with_a_typed_password_leaves_none(self, work: Path) -> None:
+        Workspace.create("team", artefacts="https://me:typed@example.org/x")
+        assert not any("typed" in path.read_text("utf-8", "replace") for path in work.rglob("*.json"))
+
+    def test_one_without_a_name_is_told(self, ws: Workspace, work: Path) -> None:
+        (ws.path / "workspace.json").unlink()
+        with pytest.raises(UsageError, match="in no workspace") as caught:
+            Workspace.from_config()
+        assert "write_config()" in str(caught.value.remedy)
+        assert "hermetic workspace init NAME" in str(caught.value.remedy)
+        assert str(ws.path) in str(caught.value.remedy)
+
+    @pytest.mark.parametrize("name", ["config.json", "aml_config/config.json", ".azureml/config.json"])
+    def test_the_file_that_names_it_is_rewritten(self, ws: Workspace, work: Path, name: str) -> None:
+        file = work / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text('{"subscription_id": "1", "workspace_name": "team", "path": "elsewhere"}')
+        ws.write_config()
+        found = [path.relative_to(work).as_posix() for path in work.rglob("config.json")]
+        assert found == [name]
+        kept = {} if name.startswith(".azureml") else {"subscription_id": "1"}
+        assert json.loads(file.read_text()) == {**kept, "workspace_name": "team", "path": ".hermetic/workspace"}
+        assert Workspace.from_config() == ws
+
+    def test_a_manifest_that_names_it_is_enough(self, ws: Workspace, work: Path) -> None:
+        (work / "hermetic.toml").write_text('[workspace]\nname = "team"\n')
+        ws.write_config()
+        assert not (work / ".azureml").exists()
+
+    def test_a_file_that_would_hide_it_is_an_error(self, ws: Workspace, work: Path) -> None:
+        (work / "config.json").write_text('{"workspace_name": "others"}')
+        with pytest.raises(ExistsError, match="names the workspace others"):
+            ws.write_config()
+        assert not (work / ".azureml").exists()
+
+    def test_a_file_is_found_where_it_was_written(self, ws: Workspace, work: Path) -> None:
+        ws.write_config("cfgdir", "my.json")
+        assert (work / "cfgdir" / ".azureml" / "my.json").is_file()
+        assert Workspace.from_config("cfgdir/my.json") == ws
+        with pytest.raises(FileNotFoundError):
+            Workspace.from_config("cfgdir/other.json")
 
     def test_a_file_that_says_otherwise_is_not_written(self, ws: Workspace, work: Path) -> None:
         (work / "hermetic.toml").write_text('[workspace]\nname = "others"\n')
