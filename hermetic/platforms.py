@@ -115,12 +115,20 @@ def current_platform() -> str:
         raise UsageError(f"hermetic does not know this machine: {sys.platform} on {arch}") from None
 
 
-def check_system(name: str, version: str) -> tuple[str, str]:
-    """Turn a declared property (``glibc``, ``cuda``, ``osx``, ``__anything``) into (virtual package, version)."""
+def check_system(name: str, version: object) -> tuple[str, str]:
+    """Turn a declared property (``glibc``, ``cuda``, ``osx``, ``__anything``) into (virtual package, version).
+
+    Raises UsageError, also for a number: 2.40 is 2.4 then.
+    """
     virtual = _SYSTEM_NAMES.get(name.lower(), name if name.startswith("__") else None)
     if virtual is None:
         raise UsageError(
             f"unknown system property {name!r}", remedy=f"use one of: {', '.join(_SYSTEM_NAMES)}, or __name"
+        )
+    if not isinstance(version, str):
+        raise UsageError(
+            f"the version of the system property {name!r} is a text, not {type(version).__name__}",
+            remedy=f'put it in quotation marks, as in {name} = "2.28": a number loses its last zero',
         )
     if virtual != "__archspec" and not _VERSION.match(version):
         raise UsageError(f"system property {name!r} has no version: {version!r}", remedy=f'write {name} = "2.28"')

@@ -87,7 +87,7 @@ class Described(Strict):
     @system.setter
     def system(self, value: Mapping[str, str]) -> None:
         found: dict[str, str] = checked(self, "system", value, dict)
-        self._system = dict(sorted(check_system(name, str(version)) for name, version in found.items()))
+        self._system = dict(sorted(check_system(str(name), version) for name, version in found.items()))
 
     @property
     def source_builds(self) -> list[str]:

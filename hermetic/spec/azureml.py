@@ -210,7 +210,7 @@ def _target(found: Any, path: Path) -> dict[str, Any]:
     try:
         return {
             "accelerator": Accelerator.parse(str(found.get("accelerator") or "cpu")),
-            "system": tuple(check_system(str(name), str(version)) for name, version in system.items()),
+            "system": tuple(check_system(str(name), version) for name, version in system.items()),
             "source_builds": tuple(name if name == ":all:" else normal_name(name) for name in names),
         }
     except UsageError as error:

@@ -96,7 +96,8 @@ class TomlFile:
         table = self.table(*keys)
         for name, value in table.items():
             if not isinstance(value, str):
-                raise self.error(f"{name} is a text", f'write {name} = "{value}"', *keys, name)
+                written = f'put it in quotation marks: {name} = "..."'  # 2.40 came as 2.4, 0x10 as 16
+                raise self.error(f"{name} is a text", written, *keys, name)
         return table
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermetic import CondaDependencies, Environment
+from hermetic import CondaDependencies, Environment, declare
 from hermetic.errors import SpecError, UsageError
 from hermetic.platforms import Accelerator
 from hermetic.spec import load_spec
@@ -201,6 +201,11 @@ class TestTarget:
         environment = Environment("example")
         with pytest.raises(UsageError, match="no accelerator"):
             environment.accelerator = "tpu"
+        with pytest.raises(UsageError, match="'glibc' is a text, not float") as caught:
+            environment.system = {"glibc": 2.40}  # type: ignore[dict-item]
+        assert "put it in quotation marks" in (caught.value.remedy or "")
+        with pytest.raises(UsageError, match="'glibc' is a text"):
+            declare([], system={"glibc": 2.40})  # type: ignore[dict-item]
         with pytest.raises(UsageError, match="unknown system property"):
             environment.system = {"libc": "2"}
         with pytest.raises(TypeError):

@@ -102,6 +102,7 @@ def test_the_folder_and_its_file_are_specs(tmp_path: Path) -> None:
         ({"docker": {"platform": 1}}, CONDA, "azureml_environment.json", None, "docker.platform is an object", "{...}"),
         ({"environmentVariables": {"A": 1}}, CONDA, "azureml_environment.json", None, "variable 'A'", '"A"'),
         ({"python": {"condaDependenciesFile": 1}}, "", "azureml_environment.json", None, "is a file's name", "folder"),
+        ({"hermetic": {"system": {"glibc": 2.4}}}, CONDA, "azureml_environment.json", None, "is a text", "quotation"),
         ({"docker": {"baseDockerfile": 1}}, CONDA, "azureml_environment.json", None, "is a text", "text"),
         ({"docker": {"baseDockerfile": "BaseDockerfile"}}, CONDA, "", None, "no BaseDockerfile here", "folder"),
         ({}, "", "", None, "there is no conda_dependencies.yml", "userManagedDependencies"),

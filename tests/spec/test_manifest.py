@@ -139,7 +139,12 @@ def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
         ("[environments.a]\nexclude-newer = 2026\n", 2, "exclude-newer is a text", "exclude-newer ="),
         ("[environments.a]\naccelerator = 'gpu'\n", 2, "is no accelerator", "cuda-12.4"),
         ("[environments.a]\nsystem = { libc = '2' }\n", 2, "unknown system property", "glibc"),
-        ("[environments.a]\nsystem = { glibc = 2.35 }\n", 2, "glibc is a text", 'glibc = "2.35"'),
+        (
+            "[environments.a]\nsystem = { glibc = 2.35 }\n",
+            2,
+            "glibc is a text",
+            'put it in quotation marks: glibc = "..."',
+        ),
         ("[environments.a.variables]\n'1' = 'x'\n", 2, "no variable of one line", "letters"),
         ("[environments.a]\nlock = 'a.txt'\n", 2, "a lock is a JSON file", "lockfiles/a.lock.json"),
         (
@@ -157,7 +162,7 @@ def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
         ("[channels]\nb = './b'\na = 'https://me:s3cret@example.org/a'\n", 3, "a password or token", "${VARIABLE}"),
         ("[channels]\na = 'https://example.org/t/s3cret/a'\n", 2, "a password or token", "${VARIABLE}"),
         ("[environments.a]\nchannels = ['https://s3cret@example.org/a']\n", 2, "a password or token", "${VARIABLE}"),
-        ("[channels]\na = 1\n", 2, "a is a text", 'a = "1"'),
+        ("[channels]\na = 1\n", 2, "a is a text", 'put it in quotation marks: a = "..."'),
         ("[environments.a\n", 1, "malformed TOML", "mend"),
         ("", None, "", ""),
     ],
