@@ -68,6 +68,10 @@ def registered(
 
     ``root`` is the folder whose ``lockfiles`` are looked at (default: the working one).
     """
+    from hermetic.workspace.naming import check_label
+
+    for one in labels:  # before anything is kept
+        check_label(one)
     environments = room_of(workspace, "register").environments
     definition = definition_of(environment)
     data = _own_lock(environment, Path(root or ".")) if lock is None else _lock_bytes(environment, lock)

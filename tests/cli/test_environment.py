@@ -84,6 +84,14 @@ def test_the_same_definition_is_the_same_version(call: Any, train: Path) -> None
     assert call("register -d train -n other")[1] == "registered other:1\n"
 
 
+@pytest.mark.parametrize("label", ["prod,stage", "latest"])
+def test_labels_are_checked_before_anything_is_kept(call: Any, train: Path, label: str) -> None:
+    status, said, complaint = call(f"register -d train -n renamed --label {label}")
+    assert (status, said) == (2, "")
+    assert "label" in complaint
+    assert call("show renamed")[0] == 2
+
+
 def test_what_is_registered_is_listed_and_shown(call: Any, train: Path) -> None:
     _, said, _ = call("list")
     assert said.splitlines()[0].split()[:4] == ["train", "2", "2", "versions"]
