@@ -14,6 +14,8 @@ from typing import Any
 from hermetic.digest import key
 
 LOCK_VERSION = 1
+_SHORT = 12
+"""Digits of a key that people see."""
 
 
 @dataclass(frozen=True, order=True)
@@ -187,6 +189,13 @@ class PlatformLock:
         """Give the platform's Python, if it has one."""
         return next((package for package in self.conda if package.name == "python"), None)
 
+    def __repr__(self) -> str:
+        return f"<PlatformLock {self.platform}: {self._counts()}>"
+
+    def _counts(self) -> str:
+        counts = f"{len(self.conda)} conda, {len(self.wheels)} pip, key {self.key()[:_SHORT]}"
+        return f"{counts}, on {self.image.base.reference}" if self.image else counts
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -196,3 +205,7 @@ class Lock:
     platforms: Mapping[str, PlatformLock] = field(default_factory=dict)
     exclude_newer: str = ""
     version: int = LOCK_VERSION
+
+    def __repr__(self) -> str:
+        inner = "; ".join(f"{name}: {found._counts()}" for name, found in sorted(self.platforms.items()))  # noqa: SLF001
+        return f"<Lock {inner or 'without platforms'}>"

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from hermetic.workspace.curated.catalogue import Curated
 
 
+_SHOWN = 6
+"""Names that are shown of many."""
+
+
 class Environments(Mapping[str, Environment]):
     """The latest version of every environment of a workspace, by name, sorted: a dictionary that nobody writes to.
 
@@ -72,7 +76,9 @@ class Environments(Mapping[str, Environment]):
             yield kept_environment(version, self._workspace._address)  # noqa: SLF001
 
     def __repr__(self) -> str:
-        return f"<{len(self)} environments of the workspace {self._workspace.name}>"
+        names = list(self)
+        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        return f"<{len(names)} environments of the workspace {self._workspace.name}: {shown}>"
 
 
 class _Values(ValuesView[Environment]):

@@ -47,6 +47,11 @@ class EnvironmentVersion:
     labels: tuple[str, ...] = ()
     archived: bool = False
 
+    def __repr__(self) -> str:
+        notes = [f"lock {self.lock[:12]}" if self.lock else "no lock", *self.labels]
+        notes += ["archived"] if self.archived else []
+        return f"<EnvironmentVersion {self.name}:{self.version}: {', '.join(notes)}>"
+
 
 class EnvironmentSummary(NamedTuple):  # no dataclass: ten thousand of them are made at once
     """One line of a list: an environment, the version that LATEST means, and how many versions there are."""

@@ -202,6 +202,22 @@ class TestFinding:
             Workspace.from_config()
 
 
+class TestShown:
+    def test_is_short(self, ws: Workspace) -> None:
+        registered = environment("app").register(ws)
+        lock = registered.lock()
+        here = lock.platforms[current_platform()]
+        assert repr(here) == (f"<PlatformLock {here.platform}: {len(here.conda)} conda, 0 pip, key {here.key()[:12]}>")
+        assert repr(lock) == f"<Lock {here.platform}: {len(here.conda)} conda, 0 pip, key {here.key()[:12]}>"
+        (version,) = Environment.versions(ws, "train")
+        assert repr(version) == f"<EnvironmentVersion train:1: lock {version.lock[:12]}, latest>"
+
+    def test_environments_show_the_first_names(self, ws: Workspace) -> None:
+        for number in range(7):
+            environment("app", name=f"A{number}").register(ws)
+        assert repr(ws.environments).endswith("of the workspace team: A0, A1, A2, A3, A4, A5, ...>")
+
+
 class TestRegistering:
     def test_a_definition_is_a_version(self, ws: Workspace) -> None:
         made = environment("app")
