@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
     if names_image(arguments.old) and names_image(arguments.new):
         from hermetic.project.image_verifying import diff_found_images
         from hermetic.report.images import image_diff_text
+        from hermetic.sdk.comparing import refuse_versions
 
+        refuse_versions(arguments.project, arguments.old, arguments.new)
         images = diff_found_images(
             arguments.old,
             arguments.new,

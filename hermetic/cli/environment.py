@@ -62,7 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, ui: UI) -> int:
     """Do it."""
-    return ACTIONS[arguments.action].run(arguments, ui)
+    from hermetic.cli.telling import in_words_of_the_command_line
+
+    with in_words_of_the_command_line(ui):
+        return ACTIONS[arguments.action].run(arguments, ui)
 
 
 def _add_scaffold(parser: argparse.ArgumentParser) -> None:

@@ -111,7 +111,9 @@ class Parser(argparse.ArgumentParser):
 def _near(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(word, list(known), 1, 0.6)
+    known = list(known)
+    begun = [one for one in known if len(word) > 1 and one.startswith(word)]  # env: environment
+    near = get_close_matches(word, known, 1, 0.6) or (begun if len(begun) == 1 else [])
     return f"did you mean {near[0]!r}?" if near else ""
 
 

@@ -18,7 +18,7 @@ def declared_text(declared: Declared) -> str:
     said = f"{'made' if declared.created else 'found'} the workspace {address.name}"
     where = address.database.partition("://")[0] if address.database else str(address.folder)
     file = f"{'wrote' if declared.written else 'declared in'} {declared.file}"
-    return f"{said} ({where}), {file}\n  next: hermetic environment register, or hermetic wheel add FILE"
+    return f"{said} ({where}), {file}\n  next: hermetic environment scaffold -n NAME -d DIR, or hermetic wheel add FILE"
 
 
 def health_text(health: Health, *, colour: bool = False) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.sdk.environments import lock_of_version
+from hermetic.errors import HermeticError, UsageError
+from hermetic.sdk.environments import get_version, lock_of_version, parse_reference
 from hermetic.spec.azureml import CONDA_NAME, DOCKERFILE_NAME, OURS, Files, read_azureml
 from hermetic.spec.serialize import conda_text, pip_line
 
@@ -20,6 +21,50 @@ if TYPE_CHECKING:
 
 _SPEC = {"name", "version", "assetId", "environmentVariables", OURS, "docker.baseImage", "docker.baseDockerfile"}
 """What the Spec says, or no definition does."""
+
+
+def refuse_versions(start: str | None, old: str, new: str) -> None:
+    """Refuse what reads as two images, ``train:1``, and is two environments of the workspace in a folder.
+
+    One that the Docker Engine has under this name, or that is called ``registry:train:1``, is an image.
+    Raises UsageError, which names the verb that compares environments.
+    """
+    from hermetic.workspace_config import find_workspace
+
+    texts = (old, new)
+    kinds = ("layout:", "engine:", "registry:")
+    if any("/" in text or text.startswith(kinds) for text in texts):
+        return
+    try:
+        address = find_workspace(Path(start or ".").absolute())
+        if (
+            address is None or not (address.folder / "workspace.sqlite").is_file()
+        ):  # nothing is made, and no server asked
+            return
+        from hermetic.sdk.workspace import workspace_at
+
+        workspace = workspace_at(start)
+        for text in texts:
+            get_version(workspace, *parse_reference(text))
+    except HermeticError:
+        return
+    if any(_in_engine(text) for text in texts):
+        return
+    raise UsageError(
+        f"{old} and {new} are environments of the workspace {address.name}, and no images of the Docker Engine here",
+        remedy=f"compare them with 'hermetic environment diff {old} {new}'; images of a registry are "
+        f"registry:{old} and registry:{new}",
+    )
+
+
+def _in_engine(text: str) -> bool:
+    from hermetic.outputs.oci.finding import engine_image
+
+    try:
+        engine_image(text)
+    except HermeticError:  # also where there is no engine
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,11 @@ def read_directory(held: Files, root: Path, *, deferred: bool = False) -> Defini
     """
     path = held.folder
     if JSON_NAME not in held:
+        there = held.texts is not None or path.is_dir()
         raise MissingError(
-            f"there is no {JSON_NAME} in {path}", remedy="name a folder that Environment.save_to_directory wrote"
+            f"there is no {JSON_NAME} in {path}" if there else f"there is no folder {path}",
+            remedy=f"name a folder with {JSON_NAME}, as Environment.save_to_directory and 'hermetic environment "
+            "scaffold' write it",
         )
     found = read_azureml(held, root=root, conda=not deferred)
     for note in found.warnings:

@@ -69,6 +69,8 @@ def test_a_scaffold_is_what_the_v1_sdk_writes(call: Any, work: Path) -> None:
     status, _, complaint = call("scaffold -n train -d new/train")
     assert status == 2
     assert "is there already" in complaint
+    assert "--overwrite" in complaint
+    assert "True" not in complaint
     assert call("scaffold -n train -d new/train --overwrite")[0] == 0
     for name in ("a/b", "AzureML-mine"):
         assert call(f"scaffold -n {name} -d other")[0] == 2
@@ -82,6 +84,38 @@ def test_the_same_definition_is_the_same_version(call: Any, train: Path) -> None
     write(train, "base")
     assert call("register -d train")[1] == "registered train:3\n"
     assert call("register -d train -n other")[1] == "registered other:1\n"
+
+
+@pytest.mark.parametrize("options", ["", " -q", " --json"])
+def test_a_warning_is_told_in_one_line_without_source(call: Any, train: Path, options: str) -> None:
+    path = train / "azureml_environment.json"
+    values = json.loads(path.read_text())
+    values["docker"]["baseImageRegistry"]["password"] = "typed-in-here"
+    path.write_text(json.dumps(values))
+    status, _, complaint = call(f"register -d train{options}")
+    assert status == 0
+    assert complaint.startswith("warning: ")
+    assert "the registry's password is not used" in complaint
+    assert len(complaint.splitlines()) == 1
+    assert ".py" not in complaint
+    assert "Warning" not in complaint
+    assert "typed-in-here" not in complaint
+
+
+def test_a_folder_that_is_not_there_is_said_not_to_be(call: Any) -> None:
+    assert "there is no folder nothere" in call("register -d nothere")[2]
+
+
+def test_versions_given_to_diff_lead_to_environment_diff(
+    call: Any, train: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["diff", "train:1", "train@production"]) == 2
+    complaint = capsys.readouterr().err
+    assert "'hermetic environment diff train:1 train@production'" in complaint
+    assert run(["diff", "train:1", "train:1", "--offline"]) == 2
+    assert "registry:train:1" in capsys.readouterr().err
+    assert run(["env", "list"]) == 2
+    assert "did you mean 'environment'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("label", ["prod,stage", "latest"])
