@@ -22,6 +22,13 @@ examples:
   hermetic wheel list
   hermetic wheel sign URL --expires 1h            an address for a tool that knows no workspaces"""
 
+_SIGN = """\
+Print an address that opens a wheel for a while, for a tool that knows no workspaces.
+
+The wheels of a workspace that is a folder are opened by a path of this machine, which does not expire. For other
+machines they are signed by 'hermetic workspace sign URL --server https://...', where 'hermetic workspace serve' serves
+the folder."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -37,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     listing = actions.add_parser("list", help="show the wheels", description=__doc__, epilog=EXAMPLES)
     sign = actions.add_parser(
-        "sign", help="print an address that opens a wheel for a while", description=__doc__, epilog=EXAMPLES
+        "sign", help="print an address that opens a wheel for a while", description=_SIGN, epilog=EXAMPLES
     )
     sign.add_argument("url", metavar="URL", help="the wheel's URL")
     sign.add_argument(
@@ -67,6 +74,12 @@ def run(arguments: argparse.Namespace, ui: UI) -> int:
         lasting = _seconds(arguments.expires)
         signed = _wheels(arguments).sign(arguments.url, lasting)
         ui.result(signed, {"url": signed, "expires": lasting}, asked=True)
+        if signed.startswith("file:"):
+            ui.reporter.say(
+                "the wheels of a folder are opened by a path of this machine, which does not expire; for other "
+                f"machines sign it with 'hermetic workspace sign {arguments.url} --server https://...', where "
+                "'hermetic workspace serve' serves the folder"
+            )
     return 0
 
 

@@ -63,8 +63,9 @@ def test_other_bytes_need_a_word(call: Any, wheel: str, tmp_path: Path) -> None:
 
 def test_a_signed_address_opens_it(call: Any, wheel: str) -> None:
     url = call("add", wheel)[1].strip()
-    status, said, _ = call("sign", url, "--expires", "1h")
+    status, said, complaint = call("sign", url, "--expires", "1h")
     assert status == 0
+    assert f"'hermetic workspace sign {url} --server https://...'" in complaint
     with urlopen(said.strip()) as opened:
         assert opened.read() == Path(wheel).read_bytes()
 
