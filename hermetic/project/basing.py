@@ -6,17 +6,18 @@ keeps the base that its lock has, and gets the catalogue's for its accelerator i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermetic.errors import DriftError, Place, UsageError
+from hermetic.errors import DriftError, NetworkError, Place, UsageError
 from hermetic.events import SILENT, Reporter
 from hermetic.lock.file import write_lock
 from hermetic.lock.image_diff import base_differences, base_text
 from hermetic.lock.model import Base, ImagePlan, Lock, PlatformLock
-from hermetic.outputs.oci.bases.pinning import DOCKERFILE, open_base, pin_base
+from hermetic.outputs.oci.bases.pinning import DOCKERFILE, EMBEDDED, SCRATCH, open_base, pin_base
 from hermetic.platforms import check_platform
 from hermetic.project.project import Declaration, open_project
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from hermetic.outputs.oci.credentials import Login
     from hermetic.outputs.oci.model import BaseImage
     from hermetic.store import Store
+
+OTHER_BASES = (
+    "or declare a base that needs no registry, embedded (which asks Debian's mirror once) or scratch: base = "
+    '"embedded" in hermetic.toml; in Python, environment.docker.base_image = "embedded"'
+)
+"""What to do where the registry of a base that nobody declared cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +168,19 @@ def with_bases(
             remedy="run 'hermetic base pin' and commit the lock",
         )
     pinned = dict(kept)
+    undeclared = not base and not declared_base(declaration)
     for reference in dict.fromkeys(missing.values()):
-        pinned |= pin_base(
-            reference,
-            [name for name, text in missing.items() if text == reference],
-            store=store,
-            config=config,
-            offline=offline,
-            reporter=reporter,
-            login=login_of(declaration),
-            dockerfile=dockerfile,
-        )
+        with _without_registry(reference, undeclared=undeclared):
+            pinned |= pin_base(
+                reference,
+                [name for name, text in missing.items() if text == reference],
+                store=store,
+                config=config,
+                offline=offline,
+                reporter=reporter,
+                login=login_of(declaration),
+                dockerfile=dockerfile,
+            )
     changed = dict(lock.platforms)
     for name in platforms:
         platform, image = changed[name], changed[name].image
@@ -198,16 +207,28 @@ def open_pinned(
     reporter: Reporter = SILENT,
 ) -> BaseImage:
     """Give a platform's pinned base as an image to build on. Raises what ``open_base`` raises."""
-    return open_base(
-        base,
-        platform,
-        store=store,
-        config=config,
-        offline=offline,
-        reporter=reporter,
-        login=login_of(declaration),
-        dockerfile=dockerfile_of(declaration) if base.reference == DOCKERFILE else None,
-    )
+    with _without_registry(base.reference, undeclared=not declared_base(declaration)):
+        return open_base(
+            base,
+            platform,
+            store=store,
+            config=config,
+            offline=offline,
+            reporter=reporter,
+            login=login_of(declaration),
+            dockerfile=dockerfile_of(declaration) if base.reference == DOCKERFILE else None,
+        )
+
+
+@contextmanager
+def _without_registry(reference: str, *, undeclared: bool) -> Iterator[None]:
+    """Tell what needs no registry, if the one of a base that nobody declared cannot be reached in the block."""
+    try:
+        yield
+    except NetworkError as error:
+        if undeclared and reference not in {EMBEDDED, SCRATCH} and OTHER_BASES not in (error.remedy or ""):
+            error.remedy = f"{error.remedy}; {OTHER_BASES}" if error.remedy else OTHER_BASES
+        raise
 
 
 def declared_base(declaration: Declaration) -> str:

@@ -142,6 +142,17 @@ def test_an_undeclared_base_is_what_was_asked_for_and_stays(project: str) -> Non
     assert not check_locks(project)[0].findings
 
 
+def test_where_no_registry_is_reached_what_needs_none_is_told(project: str) -> None:
+    locked_without_base(project)
+    with pytest.raises(OfflineError) as caught:
+        pin_environment(project, None, offline=True)
+    for way in ('base = "embedded"', "scratch", 'docker.base_image = "embedded"'):
+        assert str(caught.value.remedy).count(way) == 1
+    with pytest.raises(OfflineError) as caught:  # it was asked for
+        pin_environment(project, None, base="debian:12-slim", offline=True)
+    assert "embedded" not in str(caught.value.remedy)
+
+
 def test_a_declared_base_is_changed_where_it_is_declared(project: str) -> None:
     declare(project, 'base = "scratch"')
     with pytest.raises(UsageError, match="declares scratch as its base") as caught:
