@@ -180,7 +180,9 @@ def _advise_virtual(name: str, wanted: str, request: CondaRequest) -> _Advice:
     version = lowest[1] if lowest else ""
     if name == "__cuda":
         return _Advice(
-            fact, f'if the target machines have such a GPU driver, declare it: accelerator = "cuda-{version or "12.4"}"'
+            fact,
+            f'if the target machines have such a GPU driver, declare it: accelerator = "cuda-{version or "12.4"}"; in '
+            f'Python, environment.accelerator = "cuda-{version or "12.4"}"',
         )
     if name in {"__unix", "__linux", "__win", "__osx"} and not assumed:
         return _Advice(fact, f"the package is not made for {request.platform}: ask for it on other platforms only")
@@ -189,7 +191,8 @@ def _advise_virtual(name: str, wanted: str, request: CondaRequest) -> _Advice:
         return _Advice(
             fact,
             f'if the target machines have it, declare it: system = {{ {known.get(name, name)} = "{version}" }} '
-            f"in hermetic.toml, which 'hermetic init --system {known.get(name, name)}={version}' makes",
+            f"in hermetic.toml, which 'hermetic init --system {known.get(name, name)}={version}' makes; in "
+            f'Python, environment.system = {{"{known.get(name, name)}": "{version}"}}',
         )
     return _Advice(fact, f"declare {name} under system if the target machines have it")
 

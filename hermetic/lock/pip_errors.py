@@ -136,7 +136,10 @@ def _unsatisfiable(text: str, request: PipRequest) -> UnsatisfiableError:
         )
     if system:
         name = system.partition(" ")[0]
-        remedy = f'if the target machines have a newer {name}, declare it: system = {{ {name} = "..." }}'
+        remedy = (
+            f'if the target machines have a newer {name}, declare it: system = {{ {name} = "..." }} in hermetic.toml; '
+            f'in Python, environment.system = {{"{name}": "..."}}'
+        )
         return UnsatisfiableError(message, place=place, remedy=remedy)
     if unknown:
         return UnsatisfiableError(message, place=place, remedy="check the name, or add the index that has it")

@@ -166,6 +166,7 @@ class TestUnsatisfiable:
         assert "assumed of the target: __glibc 2.28" in error.message
         assert error.remedy is not None
         assert 'system = { glibc = "2.36" }' in error.remedy
+        assert 'environment.system = {"glibc": "2.36"}' in error.remedy
 
     def test_a_gpu_that_is_not_declared(self, channel: Path, tmp_path: Path) -> None:
         error = self.fails(channel, "accel * cuda*", tmp=tmp_path)
