@@ -101,15 +101,15 @@ def _add_register(parser: argparse.ArgumentParser) -> None:
 def _register(arguments: argparse.Namespace, ui: UI) -> int:
     from hermetic.report.environments import registered_text, version_value
     from hermetic.sdk.environment import Environment
-    from hermetic.sdk.versions import registered
+    from hermetic.sdk.versions import archived_as, registered
 
     environment = Environment.load_from_directory(arguments.directory)
     if arguments.name:
         environment.name = arguments.name
-    version, new = registered(
-        environment, _workspace(arguments), arguments.lock, labels=arguments.labels, root=arguments.project
-    )
-    ui.result(registered_text(version, new=new), {**version_value(version), "new": new})
+    workspace = _workspace(arguments)
+    restored = archived_as(environment, workspace)
+    version, new = registered(environment, workspace, arguments.lock, labels=arguments.labels, root=arguments.project)
+    ui.result(registered_text(version, new=new, restored=restored), {**version_value(version), "new": new})
     return 0
 
 

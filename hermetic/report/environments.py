@@ -29,8 +29,10 @@ def scaffold_text(name: str, made: Scaffold) -> str:
     )
 
 
-def registered_text(version: EnvironmentVersion, *, new: bool) -> str:
-    """Tell which version a definition is."""
+def registered_text(version: EnvironmentVersion, *, new: bool, restored: bool = False) -> str:
+    """Tell which version a definition is, and whether it was taken out of the archive."""
+    if restored:
+        return f"restored {named(version)}: it was registered already, and archived"
     how = "registered" if new else "nothing to do: it is registered already as"
     return f"{how} {named(version)}"
 

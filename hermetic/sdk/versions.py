@@ -92,6 +92,16 @@ def registered(
     return version, known is None or version.version > known.versions
 
 
+def archived_as(environment: Environment, workspace: Workspace) -> bool:
+    """Tell whether an environment's definition is a version that is archived: registering it would restore it."""
+    definition = definition_of(environment)
+    environments = room_of(workspace, "register").environments
+    if environments.find(definition.name) is None:
+        return False
+    found = environments.versions(definition.name)
+    return any(item.archived for item in found if item.definition.digest == definition.digest)
+
+
 def version_for(environment: Environment, workspace: Workspace | None, function: str = "build_local") -> Kept | None:
     """Tell which version an environment is; with a workspace it is registered first, unless it is one of it."""
     kept = kept_of(environment)

@@ -202,6 +202,10 @@ def test_archived_ones_are_out_of_sight(call: Any, train: Path) -> None:
     assert call("show train")[0] == 2
     assert call("archive train --restore")[0] == 0
     assert "train" in call("list")[1]
+    assert call("download -n train:1 -d copy")[0] == 0
+    assert call("archive train:1")[0] == 0
+    assert call("register -d copy")[1] == "restored train:1: it was registered already, and archived\n"
+    assert "train:1" in call("show train")[1]
 
 
 def test_a_download_is_what_was_registered(call: Any, train: Path, work: Path) -> None:
