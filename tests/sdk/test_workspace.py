@@ -61,13 +61,14 @@ class TestMaking:
         assert made.name == "team"
         assert made.path == work / ".hermetic" / "workspace"
         assert (made.path / "workspace.sqlite").is_file()
-        assert made.get_details() == {
+        details = made.get_details()
+        assert details.pop("keyvault") in {"keyring", str(made.path / "vault")}  # as the machine has it
+        assert details == {
             "name": "team",
             "path": str(made.path),
             "database": str(made.path / "workspace.sqlite"),
             "artefacts": str(made.path / "artefacts"),
             "registry": "",
-            "keyvault": str(made.path / "vault"),
         }
         with pytest.raises(FileExistsError):
             Workspace.create("team")
