@@ -251,7 +251,7 @@ class TestOtherAges:
         assert str(caught.value.place) == f"{folder / 'conda_dependencies.yml'}:2"
 
     def test_a_missing_folder_is_a_file_not_found_error(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match="there is no folder .*nothing"):
+        with pytest.raises(FileNotFoundError, match=r"there is no folder .*nothing"):
             Environment.load_from_directory(tmp_path / "nothing")
 
 
