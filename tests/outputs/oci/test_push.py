@@ -496,7 +496,7 @@ class TestFaults:
 
         middle.fault("PATCH", UPLOADS, again, times=1, skip=2)  # type: ignore[arg-type]
         result = send(store, middle.host, picture)
-        assert result.sent <= size_of(picture) + CHUNK
+        assert result.sent <= size_of(picture) + 2 * CHUNK  # Distribution may forget what it was writing
         assert real.inspect("team/app:1")["Digest"] == picture.manifest.digest
 
     @pytest.mark.parametrize(
