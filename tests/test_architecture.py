@@ -51,8 +51,8 @@ def test_relative_imports_are_not_used(path: Path) -> None:
 
 
 HEAVY = {
-    "alembic", "asyncio", "conda_lock", "cryptography", "installer", "packaging", "psycopg", "rattler", "rich", "ruamel",
-    "sqlalchemy", "tomlkit", "urllib3", "uvicorn", "yaml",
+    "alembic", "asyncio", "conda_lock", "cryptography", "installer", "packaging", "psycopg", "rattler", "rich",
+    "ruamel", "sqlalchemy", "tomlkit", "urllib3", "uvicorn", "yaml",
 }  # fmt: skip
 
 

@@ -126,7 +126,6 @@ class TestValues:
                       'error in line with "quotes"/end', "begin-of-it%0Aline%20with%20%22quotes%22%2Fend"):  # fmt: skip
             assert "quotes" not in secrets.redact(shown)
 
-
     def test_a_vault_can_go_to_another_process(self, vault: Keyvault) -> None:
         vault.set_secret("a", "hunter22")
         text = pickle.dumps(vault)
