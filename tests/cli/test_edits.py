@@ -44,6 +44,8 @@ def test_the_same_as_json(desk: Desk) -> None:
 
 
 def test_a_password_is_not_repeated(desk: Desk) -> None:
-    said = desk("add", "--pip", "mine @ https://me:s3cret@example.org/mine-1.0-py3-none-any.whl", "--no-lock")
-    assert "mine @ https://example.org/mine-1.0-py3-none-any.whl" in said.stdout
+    typed = "mine @ https://me:s3cret@example.org/mine-1.0-py3-none-any.whl"
+    said = desk("add", "--pip", typed, "--no-lock", status=2)
+    assert "hermetic secret set" in said.stderr
     assert "s3cret" not in said.stdout + said.stderr
+    assert not any("s3cret" in path.read_text() for path in desk.project.glob("*.*"))
