@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from hermetic.consume.build_steps import files, outward, steps
-from hermetic.errors import HermeticError, UsageError
+from hermetic.errors import HermeticError, MachineError, UsageError
 from hermetic.outputs.oci.model import PREFIX
 
 
@@ -18,9 +18,16 @@ def main(argv: list[str]) -> int:
     try:
         _run(arguments)
     except HermeticError as error:
-        print(f"hermetic {arguments.step}: {error}", file=sys.stderr)
-        return error.exit_status
+        return _fail(arguments.step, error)
+    except OSError as error:
+        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        return _fail(arguments.step, MachineError(what, remedy="mend what the system complains about, and build again"))
     return 0
+
+
+def _fail(step: str, error: HermeticError) -> int:
+    print(f"hermetic {step}: {error}", file=sys.stderr)
+    return error.exit_status
 
 
 def _run(given: argparse.Namespace) -> None:

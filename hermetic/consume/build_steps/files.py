@@ -18,6 +18,7 @@ from hermetic.lock.model import PlatformLock
 from hermetic.outputs.oci.model import PREFIX
 from hermetic.outputs.oci.options import ImageOptions
 from hermetic.outputs.prefix.order import Order
+from hermetic.store.intake import copy_hashed
 
 if TYPE_CHECKING:
     from hermetic.store import Store
@@ -102,6 +103,13 @@ def take_archives(part: PlatformLock, archives: Mapping[str, Path], store: Store
         if not path.is_file():
             raise UsageError(f"there is no archive of {name}", place=Place(os.fspath(path)))
         store.put_file(path, expected=digests[name])
+
+
+def copy_out(source: Path, target: Path) -> None:
+    """Copy a blob to where a step's output belongs."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    copy_hashed(source, target)
 
 
 def remove_dangling(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import hermetic
 from hermetic.config import Config, load_config
-from hermetic.consume.build_steps.files import read_json, read_part, write_json
+from hermetic.consume.build_steps.files import copy_out, read_json, read_part, write_json
 from hermetic.digest import sha256_bytes
 from hermetic.errors import IntegrityError, Place, UsageError
 from hermetic.lock.model import CondaPackage, Wheel
@@ -81,8 +81,7 @@ def fetch_package(part: Path, project: Path | None, out: Path) -> None:
         conda_artifact(config, package) if isinstance(package, CondaPackage) else wheel_artifact(store, config, package)
     )
     fetch(store, [artifact])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(store.sound_blob(package.sha256, package.file_name).read_bytes())
+    copy_out(store.sound_blob(package.sha256, package.file_name), out)
 
 
 def push_layout(layout: Path, reference: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermetic.config import load_config
 from hermetic.consume.build_steps.files import (
+    copy_out,
     order_for,
     own_store,
     read_json,
@@ -31,7 +32,6 @@ from hermetic.outputs.oci.survey import Survey, survey
 from hermetic.outputs.prefix.checks import check_python
 from hermetic.outputs.prefix.fetching import obtain
 from hermetic.outputs.prefix.layout import prefix_layout
-from hermetic.store.intake import copy_hashed
 
 if TYPE_CHECKING:
     from hermetic.store import Store
@@ -104,7 +104,7 @@ def make_fragment(
         parcel = Parcel(package.sha256, package, tree, frozenset(known["lost"]))
         made = make_fragments(order, chosen, layout, [Group([parcel], whole=False)], compiles=known["compiles"])
         fragment = made[package.sha256]
-        _copy(store.blob_path(fragment.blob), member)
+        copy_out(store.blob_path(fragment.blob), member)
     told = {"name": name, "version": package.version, "fragment": {**vars(fragment), "listing": ""}}
     write_json(out, told)
 
@@ -216,8 +216,3 @@ def _package(lock: PlatformLock, name: str, place: Path) -> Package:
         if layer_name(package) == name:
             return package
     raise UsageError(f"it has no package {name!r}", place=Place(str(place)), remedy="write pip:NAME for a wheel")
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy_hashed(source, target)

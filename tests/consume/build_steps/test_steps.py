@@ -215,6 +215,27 @@ def test_a_part_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert str(part) in capsys.readouterr().err
 
 
+def test_what_the_machine_refuses_is_told(tmp_path: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    part = bench.part("idna", "idna", "python")
+    (tmp_path / "taken").write_text("a file")
+    words = ["look", f"--part={part}", "--package=idna", f"--archive={bench.archives['idna']}"]
+    assert main([*words, f"--out={tmp_path / 'taken' / 'out'}"]) == 6
+    assert capsys.readouterr().err.startswith("hermetic look: ")
+
+
+def test_one_package_is_fetched_by_itself(
+    tmp_path: Path, bench: Bench, channel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERMETIC_CHANNELS", f"demo={channel}")
+    monkeypatch.setenv("HERMETIC_STORE", str(tmp_path / "store"))
+    out = tmp_path / "archive"
+    for _ in range(2):  # what an earlier run left is replaced
+        step("fetch", part=bench.part("one", "idna"), out=out)
+        assert out.read_bytes() == bench.archives["idna"].read_bytes()
+    step("addresses", part=bench.part("one", "idna"), out=tmp_path / "addresses.json")
+    assert json.loads((tmp_path / "addresses.json").read_text()) == {"idna": [bench.archives["idna"].as_uri()]}
+
+
 def test_a_part_is_read_as_the_lock_has_it(bench: Bench, lock: PlatformLock) -> None:
     assert part_from_dict(json.loads(bench.part("all").read_text())) == lock
 
